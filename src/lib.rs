@@ -1,0 +1,19 @@
+//! Conformance tests for IPSIE (Interoperability Profiling for Secure Identity in the Enterprise).
+//!
+//! One way for data, nothing flows back:
+//!
+//! ```text
+//! profiles/*.toml -> catalogue -> plan -> run (suites play scenarios on a stage) -> observations -> judge -> report.json -> every other format
+//!      data          checked,     pure:    the only I/O; counterpart, browser,      serialisable,   pure      one source
+//!                    typed        what is  listener, clock, recorder                 cite exchanges
+//!                                 skipped
+//!                                 and why
+//! ```
+//!
+//! [`judge`] never does I/O, so a finished run can be judged again.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod event;
+pub mod model;
+pub mod report;
+pub mod stage;

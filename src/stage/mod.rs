@@ -1,0 +1,5 @@
+//! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
+
+pub mod browser;
+pub mod recorder;
+pub mod redact;
