@@ -1,0 +1,201 @@
+//! JWE for encrypted ID tokens: RSA-OAEP-256 and ECDH-ES (P-256), with A128GCM or A256GCM content encryption (RFC 7516, RFC 7518).
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{ECDH_P256, EphemeralPrivateKey, PrivateKey, UnparsedPublicKey, agree, agree_ephemeral};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{
+    KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey, PublicKeyComponents,
+};
+use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
+use serde_json::{Value, json};
+
+use super::jose::{JoseError, b64, unb64};
+
+fn fault(text: impl Into<String>) -> JoseError {
+    JoseError(text.into())
+}
+
+/// A private decryption key of ours (RSA, 2048 bits) with its public JWK.
+#[derive(Clone)]
+pub struct DecryptionKey {
+    /// Key id.
+    pub kid: String,
+    pkcs8: Vec<u8>,
+    public: Value,
+}
+
+impl std::fmt::Debug for DecryptionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DecryptionKey({})", self.kid)
+    }
+}
+
+impl DecryptionKey {
+    /// A fresh RSA key for RSA-OAEP-256; takes some tenths of a second.
+    pub fn generate(kid: &str) -> Result<Self, JoseError> {
+        let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| fault("the key could not be generated"))?;
+        let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| fault("the key could not be written"))?;
+        Self::from_pkcs8(kid, der.as_ref())
+    }
+
+    /// A key from PKCS#8 DER.
+    pub fn from_pkcs8(kid: &str, pkcs8: &[u8]) -> Result<Self, JoseError> {
+        let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(|error| fault(format!("key `{kid}` is not RSA in PKCS#8: {error}")))?;
+        let modulus = pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
+        let exponent = pair.public_key().exponent().big_endian_without_leading_zero().to_vec();
+        let public =
+            json!({"kty": "RSA", "n": b64(modulus), "e": b64(exponent), "kid": kid, "use": "enc", "alg": "RSA-OAEP-256"});
+        Ok(DecryptionKey { kid: kid.to_owned(), pkcs8: pkcs8.to_vec(), public })
+    }
+
+    /// The public half as a JWK.
+    pub fn jwk(&self) -> &Value {
+        &self.public
+    }
+
+    /// The private half as PKCS#8 DER.
+    pub fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    /// Decrypts a compact JWE and answers its plaintext, for an ID token the nested JWS.
+    pub fn decrypt(&self, token: &str) -> Result<String, JoseError> {
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header_part, key, iv, ciphertext, tag] = parts[..] else {
+            return Err(fault(format!("{} dot-separated parts instead of the 5 of a JWE", parts.len())));
+        };
+        let header: Value = serde_json::from_slice(&unb64(header_part)?).map_err(|_| fault("the JWE header is not JSON"))?;
+        let cek = match header["alg"].as_str() {
+            Some("RSA-OAEP-256") => {
+                let unusable = |_| fault("the suite's key cannot decrypt");
+                let private =
+                    PrivateDecryptingKey::from_pkcs8(&self.pkcs8).map_err(|_| fault("the suite's key cannot decrypt"))?;
+                let private = OaepPrivateDecryptingKey::new(private).map_err(unusable)?;
+                let mut out = vec![0; private.min_output_size()];
+                let encrypted = unb64(key)?;
+                let plain = private
+                    .decrypt(&OAEP_SHA256_MGF1SHA256, &encrypted, &mut out, None)
+                    .map_err(|_| fault("the content key was not encrypted for the suite's key"))?;
+                plain.to_vec()
+            }
+            other => return Err(fault(format!("key management `{}` instead of RSA-OAEP-256", other.unwrap_or("(none)")))),
+        };
+        open(header["enc"].as_str().unwrap_or("(none)"), &cek, header_part, iv, ciphertext, tag)
+    }
+}
+
+/// Encrypts for a public JWK: RSA-OAEP-256 for RSA keys, ECDH-ES for P-256, content A256GCM.
+pub fn encrypt(plaintext: &str, recipient: &Value, content_type: &str) -> Result<String, JoseError> {
+    let mut header = json!({"enc": "A256GCM", "cty": content_type, "kid": recipient["kid"]});
+    let (cek, encrypted_key) = if recipient["kty"] == "RSA" {
+        header["alg"] = "RSA-OAEP-256".into();
+        let mut cek = [0; 32];
+        aws_lc_rs::rand::fill(&mut cek).map_err(|_| fault("no randomness"))?;
+        let components = PublicKeyComponents {
+            n: unb64(recipient["n"].as_str().unwrap_or_default())?,
+            e: unb64(recipient["e"].as_str().unwrap_or_default())?,
+        };
+        let public: PublicEncryptingKey = components.try_into().map_err(|_| fault("unusable recipient key"))?;
+        let public = OaepPublicEncryptingKey::new(public).map_err(|_| fault("unusable recipient key"))?;
+        let mut out = vec![0; public.ciphertext_size()];
+        let encrypted = public.encrypt(&OAEP_SHA256_MGF1SHA256, &cek, &mut out, None).map_err(|_| fault("encryption failed"))?;
+        (cek, encrypted.to_vec())
+    } else {
+        header["alg"] = "ECDH-ES".into();
+        let ephemeral = EphemeralPrivateKey::generate(&ECDH_P256, &SystemRandom::new()).map_err(|_| fault("no randomness"))?;
+        let point = ephemeral.compute_public_key().map_err(|_| fault("no public point"))?;
+        let point = point.as_ref();
+        header["epk"] = json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..65])});
+        let peer = UnparsedPublicKey::new(&ECDH_P256, ec_point(recipient)?);
+        let cek = agree_ephemeral(ephemeral, peer, fault("unusable recipient key"), |secret| Ok(concat_kdf(secret)))?;
+        (cek, Vec::new())
+    };
+    let header_part = b64(header.to_string());
+    let mut iv = [0; 12];
+    aws_lc_rs::rand::fill(&mut iv).map_err(|_| fault("no randomness"))?;
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &cek).map_err(|_| fault("unusable content key"))?);
+    let mut sealed = plaintext.as_bytes().to_vec();
+    let tag = key
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(iv), Aad::from(header_part.as_bytes()), &mut sealed)
+        .map_err(|_| fault("encryption failed"))?;
+    Ok(format!("{header_part}.{}.{}.{}.{}", b64(encrypted_key), b64(iv), b64(sealed), b64(tag.as_ref())))
+}
+
+fn open(enc: &str, cek: &[u8], aad: &str, iv: &str, ciphertext: &str, tag: &str) -> Result<String, JoseError> {
+    let algorithm = match enc {
+        "A256GCM" => &AES_256_GCM,
+        "A128GCM" => &AES_128_GCM,
+        other => return Err(fault(format!("content encryption `{other}` instead of A256GCM or A128GCM"))),
+    };
+    let key = LessSafeKey::new(UnboundKey::new(algorithm, cek).map_err(|_| fault("the content key has the wrong length"))?);
+    let nonce =
+        Nonce::try_assume_unique_for_key(&unb64(iv)?).map_err(|_| fault("the initialization vector has the wrong length"))?;
+    let mut text = unb64(ciphertext)?;
+    text.extend(unb64(tag)?);
+    let plain =
+        key.open_in_place(nonce, Aad::from(aad.as_bytes()), &mut text).map_err(|_| fault("the content does not authenticate"))?;
+    String::from_utf8(plain.to_vec()).map_err(|_| fault("the plaintext is not text"))
+}
+
+fn ec_point(jwk: &Value) -> Result<Vec<u8>, JoseError> {
+    let mut point = vec![4];
+    point.extend(unb64(jwk["x"].as_str().unwrap_or_default())?);
+    point.extend(unb64(jwk["y"].as_str().unwrap_or_default())?);
+    Ok(point)
+}
+
+/// Concat KDF of RFC 7518 4.6.2 for direct agreement with A256GCM: one round of SHA-256.
+fn concat_kdf(secret: &[u8]) -> [u8; 32] {
+    let enc = b"A256GCM";
+    let mut input = 1_u32.to_be_bytes().to_vec();
+    input.extend(secret);
+    input.extend(7_u32.to_be_bytes());
+    input.extend(enc);
+    input.extend(0_u32.to_be_bytes());
+    input.extend(0_u32.to_be_bytes());
+    input.extend(256_u32.to_be_bytes());
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, &input).as_ref());
+    key
+}
+
+/// Agreement with a static private key (RFC 5915 or PKCS#8 DER): the receiving side of ECDH-ES.
+pub fn ecdh_es_key(private: &[u8], epk: &Value) -> Result<[u8; 32], JoseError> {
+    let private = PrivateKey::from_private_key_der(&ECDH_P256, private).map_err(|_| fault("unusable private key"))?;
+    agree(&private, UnparsedPublicKey::new(&ECDH_P256, ec_point(epk)?), fault("agreement failed"), |secret| {
+        Ok(concat_kdf(secret))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rsa_recipient_reads_what_was_encrypted_for_it_and_nobody_else_does() {
+        let key = DecryptionKey::generate("enc").unwrap();
+        let token = encrypt("a.b.c", key.jwk(), "JWT").unwrap();
+        assert_eq!(token.split('.').count(), 5);
+        assert_eq!(key.decrypt(&token).unwrap(), "a.b.c");
+        assert!(DecryptionKey::generate("enc").unwrap().decrypt(&token).is_err());
+        assert!(key.decrypt(&token[..token.len() - 4]).is_err());
+        assert!(key.decrypt("a.b.c").is_err());
+    }
+
+    #[test]
+    fn ecdh_es_agrees_on_both_sides() {
+        let private = PrivateKey::generate(&ECDH_P256).unwrap();
+        let point = private.compute_public_key().unwrap();
+        let point = point.as_ref();
+        let jwk = json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..65]), "kid": "e"});
+        let token = encrypt("hello", &jwk, "JWT").unwrap();
+        let parts: Vec<&str> = token.split('.').collect();
+        let header: Value = serde_json::from_slice(&unb64(parts[0]).unwrap()).unwrap();
+        let der: EcPrivateKeyRfc5915Der<'_> = private.as_der().unwrap();
+        let cek = ecdh_es_key(der.as_ref(), &header["epk"]).unwrap();
+        assert_eq!(open("A256GCM", &cek, parts[0], parts[2], parts[3], parts[4]).unwrap(), "hello");
+    }
+}

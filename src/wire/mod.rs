@@ -1,0 +1,4 @@
+//! Reading what products send: tolerant, typed views, with the bytes kept. Judging is done elsewhere, and strictly.
+
+pub mod jose;
+pub mod jwe;
