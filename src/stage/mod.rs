@@ -1,6 +1,79 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
 pub mod browser;
+pub mod hooks;
+pub mod http;
 pub mod listener;
 pub mod recorder;
 pub mod redact;
+pub mod secrets;
+pub mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::event::Event;
+use crate::model::report::Controls;
+pub use world::World;
+
+/// One scenario's handle to the world.
+pub struct Stage {
+    /// What all scenarios share.
+    pub world: Arc<World>,
+    /// The scenario's name, written on everything it causes.
+    pub scenario: &'static str,
+    held: AtomicU32,
+    failed: AtomicU32,
+    waited_ms: AtomicU64,
+}
+
+impl Stage {
+    /// A handle for this scenario.
+    pub fn new(world: Arc<World>, scenario: &'static str) -> Self {
+        Stage { world, scenario, held: AtomicU32::new(0), failed: AtomicU32::new(0), waited_ms: AtomicU64::new(0) }
+    }
+
+    /// Is this clause to be decided in this run? A scenario leaves out what nobody asked for.
+    pub fn wants(&self, clause: &str) -> bool {
+        self.world.wanted.contains(clause)
+    }
+
+    /// Counts a control.
+    pub fn control(&self, held: bool) -> bool {
+        if held { &self.held } else { &self.failed }.fetch_add(1, Ordering::Relaxed);
+        if !held {
+            self.note(format!("{}: a control did not succeed", self.scenario));
+        }
+        held
+    }
+
+    /// Controls so far, and milliseconds waited.
+    pub fn tally(&self) -> (Controls, u64) {
+        let controls = Controls { held: self.held.load(Ordering::Relaxed), failed: self.failed.load(Ordering::Relaxed) };
+        (controls, self.waited_ms.load(Ordering::Relaxed))
+    }
+
+    /// Waits for the clock: the only place where a scenario stands still without something to wait for.
+    pub async fn wait_until(&self, then: Instant, what: &str) {
+        let now = Instant::now();
+        if then <= now {
+            return;
+        }
+        let pause = then - now;
+        (self.world.events)(Event::Waiting { scenario: self.scenario.into(), what: what.into(), seconds: pause.as_secs().max(1) });
+        self.waited(pause);
+        tokio::time::sleep_until(then.into()).await;
+    }
+
+    /// Counts time that is spent waiting for the clock elsewhere (a new one-time code).
+    pub fn waited(&self, pause: Duration) {
+        self.waited_ms.fetch_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.world.recorder.waited(pause);
+    }
+
+    /// Something worth a line in the live view.
+    pub fn note(&self, text: impl Into<String>) {
+        (self.world.events)(Event::Note { text: text.into() });
+    }
+}

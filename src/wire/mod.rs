@@ -2,3 +2,5 @@
 
 pub mod jose;
 pub mod jwe;
+pub mod seen;
+pub mod spki;

@@ -1,0 +1,333 @@
+//! Authorization requests through the browser, and what they led to.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::relying_party::{AuthzRequest, Dpop, TokenRequest, Tokens};
+use crate::model::target::User;
+use crate::stage::Stage;
+use crate::stage::browser::recipe::{self, Credentials, SignInFault, SignedIn, Until};
+use crate::stage::browser::{AgentFault, Context, Landing, Page, Visit};
+use crate::suite::Obstacle;
+use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
+
+/// What an authorization request led to, with the code kept in memory.
+#[derive(Clone, Debug)]
+pub struct Authz {
+    /// What was seen.
+    pub seen: AuthzSeen,
+    /// The code, where one came.
+    pub code: Option<String>,
+    /// The `state` that came back.
+    pub state: Option<String>,
+}
+
+/// A silent login with its code redeemed.
+#[derive(Clone, Debug)]
+pub struct Silent {
+    /// The authorization response.
+    pub authz: Authz,
+    /// The token response; `None` where no code came.
+    pub token: Option<TokenSeen>,
+    /// The tokens.
+    pub tokens: Tokens,
+}
+
+impl Silent {
+    /// Did the whole login succeed?
+    pub fn succeeded(&self) -> bool {
+        self.authz.seen.outcome == Outcome::Code && self.token.as_ref().is_some_and(TokenSeen::granted)
+    }
+}
+
+impl From<AgentFault> for Obstacle {
+    fn from(fault: AgentFault) -> Self {
+        match fault {
+            AgentFault::NoBrowser(_) => Obstacle::config(fault.to_string(), "Install Chromium, or use --browser form for server-rendered login pages."),
+            AgentFault::Lost(_) => Obstacle::suite(fault.to_string()),
+            _ => Obstacle::target(fault.to_string(), "Look at the screenshot; raise network.login_timeout_s if the target is slow."),
+        }
+    }
+}
+
+impl Stage {
+    /// Sends an authorization request in this context and clicks through pages that ask for no credentials (consent), as a
+    /// user would: a refusal that only rests on a consent page is none.
+    pub async fn authorize(&self, context: &Arc<dyn Context>, request: &AuthzRequest, what: &str) -> Result<Authz, Obstacle> {
+        let url = request.url(self.world.endpoint("authorization_endpoint")?);
+        self.authorize_by(context, request, Visit::Get(url), what).await
+    }
+
+    /// As [`Stage::authorize`], by any visit.
+    pub async fn authorize_by(
+        &self,
+        context: &Arc<dyn Context>,
+        request: &AuthzRequest,
+        visit: Visit,
+        what: &str,
+    ) -> Result<Authz, Obstacle> {
+        let mut page = context.page(self.scenario).await?;
+        let mut landing = page.go(visit, what).await?;
+        if landing.arrival.is_none() && landing.error.is_none() && recipe::asks_for_consent(&landing) {
+            landing = self.consent(page.as_mut(), landing).await?;
+        }
+        Ok(self.classify(request, &landing, what))
+    }
+
+    async fn consent(&self, page: &mut dyn Page, landing: Landing) -> Result<Landing, Obstacle> {
+        let nobody = Credentials { name: String::new(), password: None, totp: None, passkey: false };
+        let hops = landing.hops.clone();
+        let shown = landing.clone();
+        match recipe::sign_in(page, landing, &nobody, &[], Until::Arrival, &self.sign_in_context()).await {
+            Ok(SignedIn { mut landing, hops: later, .. }) => {
+                landing.hops = hops.into_iter().chain(later).collect();
+                Ok(landing)
+            }
+            Err(SignInFault::Agent(fault)) => Err(fault.into()),
+            // Stuck on a page that was no consent page after all: the page itself is the answer.
+            Err(_) => Ok(shown),
+        }
+    }
+
+    /// A silent login: the conforming request in a signed-in context, code redeemed.
+    pub async fn silent(&self, context: &Arc<dyn Context>, request: &AuthzRequest, what: &str, dpop: Option<&Dpop>) -> Result<Silent, Obstacle> {
+        let authz = self.authorize(context, request, what).await?;
+        let Some(code) = authz.code.clone().filter(|_| authz.seen.outcome == Outcome::Code) else {
+            return Ok(Silent { authz, token: None, tokens: Tokens::default() });
+        };
+        let (token, tokens) = self.token(&TokenRequest::code(request, &code, &format!("token request: {what}")), dpop).await?;
+        Ok(Silent { authz, token: Some(token), tokens })
+    }
+
+    /// The control: the unmutated twin in the same context.
+    pub async fn silent_control(&self, context: &Arc<dyn Context>) -> bool {
+        let played = async {
+            let request = self.request("main")?;
+            self.silent(context, &request, "control: conforming login", None).await
+        };
+        let held = matches!(played.await, Ok(silent) if silent.succeeded());
+        self.control(held)
+    }
+
+    /// Signs a user in, typed, starting at an authorization request.
+    pub async fn sign_in(
+        &self,
+        context: &Arc<dyn Context>,
+        request: &AuthzRequest,
+        user: &User,
+        visit: Visit,
+        until: Until,
+        what: &str,
+    ) -> Result<(Authz, SignedIn, Box<dyn Page>), Obstacle> {
+        let mut page = context.page(self.scenario).await?;
+        let landing = page.go(visit, what).await?;
+        if let Some(error) = &landing.error {
+            return Err(Obstacle::network(format!("the browser could not show {}: {error}", path_of(&landing.url)), "Check network.resolve and network.ca_file."));
+        }
+        let signed_in = self.finish_sign_in(page.as_mut(), landing, user, until).await?;
+        let whole = Landing { hops: signed_in.hops.clone(), ..signed_in.landing.clone() };
+        Ok((self.classify(request, &whole, what), signed_in, page))
+    }
+
+    /// Types what the page in front of us asks for.
+    pub async fn finish_sign_in(&self, page: &mut dyn Page, landing: Landing, user: &User, until: Until) -> Result<SignedIn, Obstacle> {
+        let who = self.credentials(page, user).await?;
+        if self.world.refused.lock().is_ok_and(|refused| refused.contains(&user.name)) {
+            return Err(Obstacle::config(
+                format!("the password of `{}` was refused before; it is not typed again, because accounts get locked", user.name),
+                "Mend the user's password in the target file.",
+            ));
+        }
+        self.world.recorder.login_typed();
+        let hops = landing.hops.clone();
+        match recipe::sign_in(page, landing, &who, &self.world.idp.login.steps, until, &self.sign_in_context()).await {
+            Ok(mut signed_in) => {
+                signed_in.hops = hops.into_iter().chain(signed_in.hops).collect();
+                Ok(signed_in)
+            }
+            Err(fault) => {
+                if matches!(fault, SignInFault::Refused { .. })
+                    && let Ok(mut refused) = self.world.refused.lock()
+                {
+                    refused.insert(user.name.clone());
+                }
+                let message = fault.to_string();
+                Err(match fault {
+                    SignInFault::Refused { .. } => Obstacle::config(message, "Mend the credentials of idp.users in the target file."),
+                    SignInFault::Agent(fault) => fault.into(),
+                    _ => Obstacle::target(message, "Look at the screenshot; write explicit steps under [idp.login] if the page is unusual."),
+                })
+            }
+        }
+    }
+
+    async fn credentials(&self, page: &mut dyn Page, user: &User) -> Result<Credentials, Obstacle> {
+        let read = |reference: &Option<String>, what: &str| match reference {
+            None => Ok(None),
+            Some(reference) => self.world.secrets.get(reference).map(Some).map_err(|fault| {
+                Obstacle::config(format!("{what} of user `{}`: {fault}", user.name), "Mend idp.users in the target file.")
+            }),
+        };
+        let password = read(&user.password, "password")?;
+        if let Some(password) = &password {
+            self.world.recorder.redactor.hide(password, &format!("password of {}", user.name));
+        }
+        let totp = match read(&user.totp, "totp")? {
+            None => None,
+            Some(secret) => {
+                self.world.recorder.redactor.hide(&secret, &format!("totp secret of {}", user.name));
+                let mut sources = self.world.totp.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                match sources.get(&user.name) {
+                    Some(source) => Some(source.clone()),
+                    None => {
+                        let source = crate::stage::browser::totp::TotpSource::parse(&secret)
+                            .map_err(|fault| Obstacle::config(format!("totp of user `{}`: {fault}", user.name), "It is the base32 secret or the otpauth URI."))?;
+                        sources.insert(user.name.clone(), source.clone());
+                        Some(source)
+                    }
+                }
+            }
+        };
+        let mut passkey = false;
+        if let Some(text) = read(&user.passkey, "passkey")? {
+            let key = serde_json::from_str(&text)
+                .map_err(|fault| Obstacle::config(format!("passkey of user `{}`: {fault}", user.name), "See the commented target file for its form."))?;
+            passkey = page.passkey(&key).await?;
+        }
+        Ok(Credentials { name: user.name.clone(), password, totp, passkey })
+    }
+
+    /// Judges where a landing ended. Looks at every hop, because a code may be seen in a Location header although the browser
+    /// could not go there.
+    pub fn classify(&self, request: &AuthzRequest, landing: &Landing, what: &str) -> Authz {
+        let sent_to = host_of(request.get("redirect_uri"));
+        let ours = |url: &str| {
+            let host = host_of(url);
+            host.is_some() && (host == sent_to || host.as_deref().is_some_and(|host| self.is_suite_host(host)))
+        };
+        let mut urls: Vec<(String, Option<String>)> = Vec::new();
+        for hop in landing.hops.iter().filter(|hop| !hop.script) {
+            for url in [Some(hop.url.clone()), hop.location()].into_iter().flatten().filter(|url| ours(url)) {
+                urls.push((url, Some(hop.exchange.clone())));
+            }
+        }
+        let mut params: Vec<(String, String)> = Vec::new();
+        let mut mode = "query";
+        let arrival = landing.arrival.as_ref();
+        for url in urls.iter().map(|(url, _)| url).chain(arrival.map(|arrival| &arrival.url)) {
+            let Ok(parsed) = Url::parse(url) else { continue };
+            let fragment = parsed.fragment().unwrap_or_default();
+            if fragment.contains('=') {
+                mode = "fragment";
+            }
+            for (name, value) in parsed.query_pairs().chain(url::form_urlencoded::parse(fragment.as_bytes())) {
+                let pair = (name.into_owned(), value.into_owned());
+                if !params.contains(&pair) {
+                    params.push(pair);
+                }
+            }
+        }
+        if let Some(arrival) = arrival.filter(|arrival| !arrival.form.is_empty()) {
+            mode = "form_post";
+            params.extend(arrival.form.iter().cloned());
+        }
+        let all = |name: &str| params.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect::<Vec<_>>();
+        let first = |name: &str| all(name).into_iter().next();
+        let (code, error, state) = (first("code").filter(|code| !code.is_empty()), first("error"), first("state"));
+        let reached = urls.last().map(|(url, _)| url.clone()).or_else(|| arrival.map(|arrival| arrival.url.clone()));
+        let at_registered = reached.as_deref().is_some_and(|url| request.registered.iter().any(|known| known == path_of(url)));
+        let outcome = match (&code, &reached) {
+            (Some(_), Some(_)) => Outcome::Code,
+            (_, Some(_)) if at_registered => Outcome::Error,
+            (_, Some(_)) => Outcome::ErrorElsewhere,
+            _ if landing.error.is_some() && landing.status == 0 => Outcome::Fault,
+            _ if recipe::asks_for_credentials(landing) => Outcome::LoginPage,
+            _ => Outcome::Page,
+        };
+        let mut cites: Vec<String> = landing.hops.iter().filter(|hop| !hop.script).map(|hop| hop.exchange.clone()).collect();
+        cites.retain(|id| !id.is_empty());
+        if let Some((_, Some(exchange))) = urls.first() {
+            // The hop that carried the response stands last: the views mark it.
+            cites.retain(|id| id != exchange);
+            cites.push(exchange.clone());
+        }
+        let front_channel = front_channel_tokens(&params);
+        let mut samples = self.world.samples();
+        samples.codes.extend(code.clone());
+        if reached.is_some() {
+            samples.responses += 1;
+        }
+        for token in &front_channel {
+            samples.leaks.push((token.clone(), cites.last().cloned().unwrap_or_default()));
+        }
+        drop(samples);
+        let seen = AuthzSeen {
+            what: what.to_owned(),
+            outcome,
+            error,
+            iss: all("iss"),
+            state_kept: reached.as_ref().map(|_| all("state") == [request.get("state")]),
+            front_channel,
+            at: match (&reached, &landing.error) {
+                (Some(url), _) => path_of(url).to_owned(),
+                (None, Some(error)) => error.clone(),
+                (None, None) => format!("{} \u{201c}{}\u{201d}", path_of(&landing.url), landing.title),
+            },
+            status: landing.status,
+            response_mode: if reached.is_some() { mode.to_owned() } else { String::new() },
+            links_there: !request.get("redirect_uri").is_empty() && landing.html.contains(&format!("href=\"{}", request.get("redirect_uri"))),
+            cites,
+        };
+        Authz { seen, code, state }
+    }
+
+    /// A host of the suite, or below one.
+    pub fn is_suite_host(&self, host: &str) -> bool {
+        let at = &self.world.target.counterpart;
+        [&at.public_url, &at.sector_url].iter().filter_map(|url| host_of(url)).any(|own| host == own || host.ends_with(&format!(".{own}")))
+            || host == OPEN_HOST
+    }
+}
+
+/// A host of the suite under which nothing is registered anywhere: where open redirectors are sent.
+pub const OPEN_HOST: &str = "open.ipsie-conform-probe.test";
+
+/// Tokens in a front channel, by name, and signed JWTs in other parameters. A JWE of five parts is allowed, and `response`
+/// (JARM) carries a code, not an assertion.
+fn front_channel_tokens(params: &[(String, String)]) -> Vec<String> {
+    params
+        .iter()
+        .filter_map(|(name, value)| match name.as_str() {
+            "access_token" | "id_token" | "refresh_token" if value.split('.').count() != 5 => Some(name.clone()),
+            "response" => None,
+            _ if value.starts_with("eyJ") && value.split('.').count() == 3 => Some(format!("a signed JWT in `{name}`")),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A URL without query and fragment.
+pub fn path_of(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// A URL's host.
+pub fn host_of(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.host_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_jwt_in_the_front_channel_is_found_and_a_jwe_is_not() {
+        let params = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        assert_eq!(front_channel_tokens(&params("id_token", "eyJh.b.c")), ["id_token"]);
+        assert_eq!(front_channel_tokens(&params("id_token", "eyJh.b.c.d.e")), [""; 0]);
+        assert_eq!(front_channel_tokens(&params("assertion", "eyJh.b.c")), ["a signed JWT in `assertion`"]);
+        assert_eq!(front_channel_tokens(&params("response", "eyJh.b.c")), [""; 0]);
+        assert_eq!(front_channel_tokens(&params("session_state", "abc")), [""; 0]);
+    }
+}

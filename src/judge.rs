@@ -1,0 +1,194 @@
+//! Observations -> verdicts -> level outcomes. Pure: no I/O, so a finished run can be judged again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalogue::Catalogue;
+use crate::model::report::{ClauseRow, Controls, LevelRow, RequirementRow};
+use crate::model::target::Attestation;
+use crate::model::{Call, Clause, FaultClass, How, Judgement, LevelVerdict, Verdict};
+use crate::plan::{Fate, Plan, Planned};
+use crate::suites;
+
+/// What a scenario left behind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Observation {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What it saw, or why it could not be played to its end.
+    pub outcome: Result<Value, Stopped>,
+    /// Milliseconds it took.
+    pub duration_ms: u64,
+    /// Milliseconds of it spent waiting for the clock.
+    pub waited_ms: u64,
+    /// Controls that succeeded and failed.
+    pub controls: Controls,
+}
+
+/// Why a scenario stopped.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Whose fault it is.
+    pub class: FaultClass,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Everything a run saw: enough to judge it again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Observations {
+    /// One per scenario played, in the order they ended.
+    pub scenarios: Vec<Observation>,
+    /// The operator's statements.
+    pub attest: BTreeMap<String, Attestation>,
+}
+
+impl Observations {
+    fn of(&self, scenario: &str) -> Option<&Observation> {
+        self.scenarios.iter().find(|seen| seen.scenario == scenario)
+    }
+}
+
+/// The verdict of a clause from its check's judgement.
+fn applied(clause: &Clause, judgement: Judgement) -> (Verdict, Judgement) {
+    let verdict = match judgement.call {
+        Call::Pass => Verdict::Pass,
+        Call::Doubtful => Verdict::Warning,
+        Call::Broken if clause.strength.gates() => Verdict::Fail,
+        Call::Broken => Verdict::Warning,
+        Call::Undecided => Verdict::Inconclusive,
+        Call::NotApplicable => Verdict::NotApplicable,
+    };
+    (verdict, judgement)
+}
+
+/// Judges every clause of the plan.
+pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
+    let mut judged: BTreeMap<&'static str, Judgement> = BTreeMap::new();
+    let mut by: BTreeMap<&'static str, &Observation> = BTreeMap::new();
+    for suite in suites::all() {
+        let Some(observation) = seen.of(suite.id()) else { continue };
+        for clause in suite.clauses() {
+            by.insert(clause, observation);
+        }
+        if let Ok(value) = &observation.outcome {
+            match suite.judge(value) {
+                Ok(judgements) => judged.extend(judgements),
+                Err(error) => judged.extend(suite.clauses().into_iter().map(|clause| {
+                    (clause, Judgement::undecided(format!("the recorded observation of {} is not readable: {error}", suite.id())))
+                })),
+            }
+        }
+    }
+    plan.clauses.iter().map(|planned| row(planned, judged.get(planned.clause.id.as_str()), by.get(planned.clause.id.as_str()).copied(), seen)).collect()
+}
+
+/// Judges the clauses of one scenario as soon as it has ended, for the live view.
+pub fn of_scenario(plan: &Plan, observation: &Observation, attest: &BTreeMap<String, Attestation>) -> Vec<ClauseRow> {
+    let one = Observations { scenarios: vec![observation.clone()], attest: attest.clone() };
+    let Some(suite) = suites::all().iter().find(|suite| suite.id() == observation.scenario) else { return Vec::new() };
+    let ids = suite.clauses();
+    clauses(plan, &one).into_iter().filter(|row| ids.contains(&row.id.as_str())).collect()
+}
+
+fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation>, seen: &Observations) -> ClauseRow {
+    let clause = &planned.clause;
+    let (mut verdict, mut judgement) = match (&planned.fate, judgement, by.map(|by| &by.outcome)) {
+        (Fate::NotRun(reason), _, _) => (Verdict::NotRun, Judgement::undecided(reason.clone())),
+        (Fate::Statement, _, _) => (Verdict::NotRun, Judgement::undecided(format!("no statement: attest.\"{}\" is not configured", clause.id))),
+        (Fate::Tested, Some(judgement), _) => applied(clause, judgement.clone()),
+        (Fate::Tested, None, Some(Err(stopped))) => {
+            let verdict = if stopped.class == FaultClass::Config { Verdict::NotRun } else { Verdict::Inconclusive };
+            (verdict, Judgement::undecided(stopped.message.clone()))
+        }
+        (Fate::Tested, None, _) => (Verdict::Inconclusive, Judgement::undecided("the run ended before this was tested")),
+    };
+    if let Some(statement) = seen.attest.get(&clause.id).filter(|_| clause.attestable || clause.how == How::Attested) {
+        let told = format!("{} ({}, {})", statement.statement, statement.by, statement.date);
+        if !statement.holds {
+            verdict = if clause.strength.gates() { Verdict::Fail } else { Verdict::Warning };
+            judgement.reason = format!("the operator states that the demand does not hold: {told}");
+        } else if matches!(verdict, Verdict::Inconclusive | Verdict::NotRun) {
+            let tested = planned.fate == Fate::Tested && !judgement.reason.is_empty();
+            let why = if tested { format!("; the test alone: {}", judgement.reason) } else { String::new() };
+            verdict = Verdict::Attested;
+            judgement.reason = format!("{told}{why}");
+        }
+    }
+    ClauseRow {
+        id: clause.id.clone(),
+        level: clause.level,
+        role: clause.role,
+        requirement: clause.requirement.clone(),
+        binding: clause.binding.clone(),
+        strength: clause.strength,
+        statement: clause.statement.clone(),
+        source: clause.source.clone(),
+        verdict,
+        reason: judgement.reason,
+        expected: if judgement.expected.is_empty() { clause.pass.clone() } else { judgement.expected },
+        observed: judgement.observed,
+        scenario: by.map(|by| by.scenario.clone()).unwrap_or_default(),
+        evidence: judgement.cites,
+        duration_ms: by.map_or(0, |by| by.duration_ms),
+        baseline: None,
+    }
+}
+
+/// One row per requirement that has clauses in this run.
+pub fn requirements(catalogue: &Catalogue, rows: &[ClauseRow]) -> Vec<RequirementRow> {
+    catalogue
+        .requirements
+        .iter()
+        .filter_map(|requirement| {
+            let own: Vec<&ClauseRow> = rows.iter().filter(|row| row.requirement == requirement.id).collect();
+            let gating = own.iter().filter(|row| row.strength.gates()).map(|row| row.verdict).min();
+            let verdict = gating.or_else(|| own.iter().map(|row| row.verdict).min())?;
+            Some(RequirementRow {
+                id: requirement.id.clone(),
+                level: requirement.level,
+                role: requirement.role,
+                statement: requirement.statement.clone(),
+                verdict,
+                clauses: own.iter().map(|row| row.id.clone()).collect(),
+            })
+        })
+        .collect()
+}
+
+/// The verdict of each level and role of the plan. A failure that the baseline knows does not count.
+pub fn levels(plan: &Plan, rows: &[ClauseRow]) -> Vec<LevelRow> {
+    let mut out = Vec::new();
+    for &role in &plan.roles {
+        for &level in &plan.levels {
+            let own: Vec<&ClauseRow> = rows.iter().filter(|row| row.role == role && level.includes(row.level)).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let mut counts = BTreeMap::new();
+            for row in &own {
+                *counts.entry(row.verdict).or_insert(0) += 1;
+            }
+            out.push(LevelRow { level, role, verdict: level_verdict(&own), counts });
+        }
+    }
+    out
+}
+
+fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
+    let gating = || rows.iter().filter(|row| row.strength.gates());
+    if gating().any(|row| row.verdict == Verdict::Fail && row.baseline.is_none()) {
+        return LevelVerdict::NonConformant;
+    }
+    let open = gating().any(|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun));
+    // Every requirement that has executable MUSTs must have had one executed: a level that nobody looked at is not met.
+    let executed = |row: &ClauseRow| matches!(row.verdict, Verdict::Pass | Verdict::Fail | Verdict::Warning);
+    let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id.as_str()));
+    let requirements: std::collections::BTreeSet<&str> = gating().filter(executable).map(|row| row.requirement.as_str()).collect();
+    let unexecuted = requirements.iter().any(|id| !gating().any(|row| row.requirement == *id && executed(row)));
+    if open || unexecuted { LevelVerdict::Incomplete } else { LevelVerdict::Conformant }
+}

@@ -1,0 +1,150 @@
+//! Catalogue x target x levels -> plan: what is tested, what is skipped, and why. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::catalogue::{Catalogue, glob};
+use crate::model::target::{ClientAuth, Idp, Target};
+use crate::model::{Clause, How, Level, Role};
+use crate::suite::Suite;
+use crate::suites;
+
+/// What was asked for on the command line.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Levels; each includes the ones below.
+    pub levels: Vec<Level>,
+    /// Roles.
+    pub roles: Vec<Role>,
+    /// Edition to judge by.
+    pub edition: String,
+    /// Bindings; empty for all.
+    pub bindings: Vec<String>,
+    /// Clause patterns; empty for all.
+    pub clauses: Vec<String>,
+    /// Scenario patterns; empty for all.
+    pub scenarios: Vec<String>,
+    /// Leave out clauses that must wait.
+    pub fast: bool,
+}
+
+/// What is done about a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A scenario decides it.
+    Tested,
+    /// Only a statement of the operator can.
+    Statement,
+    /// Something is not configured or was not asked for; the reason names it.
+    NotRun(String),
+}
+
+/// A clause in the plan.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The clause.
+    pub clause: Clause,
+    /// What is done about it.
+    pub fate: Fate,
+}
+
+/// What a run will do.
+pub struct Plan {
+    /// The levels asked for.
+    pub levels: Vec<Level>,
+    /// The roles asked for.
+    pub roles: Vec<Role>,
+    /// The edition judged by.
+    pub edition: String,
+    /// Every clause of those levels and roles that the edition demands, in catalogue order.
+    pub clauses: Vec<Planned>,
+    /// The scenarios to play, in table order.
+    pub suites: Vec<&'static dyn Suite>,
+}
+
+impl Plan {
+    /// Makes the plan.
+    pub fn make(catalogue: &Catalogue, target: &Target, ask: &Ask) -> Plan {
+        let off = catalogue.edition(&ask.edition).map(|edition| edition.off.clone()).unwrap_or_default();
+        let clauses: Vec<Planned> = catalogue
+            .clauses
+            .iter()
+            .filter(|clause| ask.roles.contains(&clause.role) && ask.levels.iter().any(|level| level.includes(clause.level)))
+            .filter(|clause| !off.iter().any(|pattern| glob(pattern, &clause.id)))
+            .map(|clause| Planned { clause: clause.clone(), fate: fate(clause, target, ask) })
+            .collect();
+        let tested: BTreeSet<&str> =
+            clauses.iter().filter(|planned| planned.fate == Fate::Tested).map(|planned| planned.clause.id.as_str()).collect();
+        let mut suites: Vec<&'static dyn Suite> =
+            suites::all().iter().copied().filter(|suite| suite.clauses().iter().any(|id| tested.contains(id))).collect();
+        // What others start from must be played although nobody asked for its own clauses.
+        for suite in suites::all() {
+            if !suites.iter().any(|known| known.id() == suite.id()) && suites.iter().any(|known| known.after().contains(&suite.id())) && suites::is_base(suite.id()) {
+                suites.push(*suite);
+            }
+        }
+        suites.sort_by_key(|suite| suites::all().iter().position(|known| known.id() == suite.id()));
+        Plan { levels: ask.levels.clone(), roles: ask.roles.clone(), edition: ask.edition.clone(), clauses, suites }
+    }
+
+    /// Ids of the clauses that scenarios decide.
+    pub fn tested(&self) -> impl Iterator<Item = &Clause> {
+        self.clauses.iter().filter(|planned| planned.fate == Fate::Tested).map(|planned| &planned.clause)
+    }
+}
+
+fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
+    let suite = suites::all().iter().find(|suite| suite.clauses().contains(&clause.id.as_str()));
+    if !ask.bindings.is_empty() && !ask.bindings.contains(&clause.binding) {
+        return Fate::NotRun(format!("binding {} was left out by --binding", clause.binding));
+    }
+    if !ask.clauses.is_empty() && !ask.clauses.iter().any(|pattern| glob(pattern, &clause.id) || glob(pattern, clause.slug())) {
+        return Fate::NotRun("left out by --clause".into());
+    }
+    if !ask.scenarios.is_empty() && !suite.is_some_and(|suite| ask.scenarios.iter().any(|pattern| glob(pattern, suite.id()))) {
+        return Fate::NotRun("left out by --scenario".into());
+    }
+    if ask.fast && clause.wait_s > 0 {
+        return Fate::NotRun(format!("left out by --fast: it waits {} s", clause.wait_s));
+    }
+    let Some(suite) = suite else { return Fate::Statement };
+    if let Some(idp) = &target.idp {
+        let missing: Vec<String> = clause.needs.iter().filter_map(|need| missing(need, clause, target, idp)).collect();
+        if !missing.is_empty() {
+            return Fate::NotRun(missing.join("; "));
+        }
+        if idp.clients.main.is_none() && !suite.id().starts_with("idp-probe") {
+            return Fate::NotRun("idp.clients.main is not configured".into());
+        }
+    }
+    if clause.how == How::Attested && suite.id() == "attestation-form" { Fate::Statement } else { Fate::Tested }
+}
+
+/// Names the missing key, where a need is not met. Needs that only the run can tell (`refresh-token`, `dpop`, `par`) are
+/// met here; the checks say not-applicable.
+fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<String> {
+    let absent = |is_absent: bool, key: &str| is_absent.then(|| format!("{key} is not configured"));
+    if let Some(hook) = need.strip_prefix("admin-hook:") {
+        return absent(!target.hooks.contains_key(hook), &format!("hooks.{hook}"));
+    }
+    let clients = &idp.clients;
+    match need {
+        "login" | "user-password" => absent(
+            !idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()),
+            "idp.users (name and password)",
+        ),
+        "mfa-login" => absent(!idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()), "idp.users"),
+        "client-auth-jwt" => {
+            absent(!clients.main.as_ref().is_some_and(|main| main.auth == ClientAuth::PrivateKeyJwt), "idp.clients.main with auth = \"private_key_jwt\"")
+        }
+        // The pairwise clause also decides from the metadata alone, marked partial.
+        "second-client" if clause.slug() == "pairwise-offered" => None,
+        "second-client" => absent(clients.second.is_none(), "idp.clients.second"),
+        // Without client E the metadata still decides: not announced is a fail.
+        "encryption-client" => None,
+        _ => None,
+    }
+    .or_else(|| match clause.slug() {
+        "public-client" | "public-refresh-protected" => absent(clients.public.is_none(), "idp.clients.public"),
+        _ => None,
+    })
+}

@@ -1,0 +1,149 @@
+//! Hooks: actions only the operator's side can do at the target.
+
+use std::io::{BufRead, IsTerminal};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::process::Command;
+
+use super::Stage;
+use super::http::Ask;
+use super::recorder::{Raw, RawExchange};
+use crate::event::Event;
+use crate::model::target::{Hook, HookCall};
+use crate::model::{ExchangeId, Party};
+use crate::suite::Obstacle;
+
+/// What a hook answered.
+#[derive(Clone, Debug)]
+pub struct HookAnswer {
+    /// Exit code 0, a 2xx status, or the operator's yes.
+    pub done: bool,
+    /// Standard output or response body.
+    pub text: String,
+    /// The recorded call.
+    pub exchange: ExchangeId,
+}
+
+impl Stage {
+    /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.
+    pub async fn hook(&self, name: &str, values: &[(&str, &str)]) -> Result<HookAnswer, Obstacle> {
+        let Some(hook) = self.world.target.hooks.get(name) else {
+            return Err(Obstacle::config(format!("no hook `{name}` is configured"), format!("Add [hooks.{name}] to the target file.")));
+        };
+        let limit = Duration::from_secs(hook.timeout_s.unwrap_or(30));
+        let run_id = self.world.run_id.clone();
+        let fill = |text: &str| {
+            values.iter().fold(text.replace("{run_id}", &run_id), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
+        };
+        let step = format!("hook {name}");
+        match (hook, &hook.exec, &hook.http, &hook.prompt) {
+            (_, Some(argv), _, _) => self.exec(&step, argv.iter().map(|part| fill(part)).collect(), limit).await,
+            (_, _, Some(call), _) => self.call(&step, call, &fill).await,
+            (_, _, _, Some(prompt)) => self.ask_operator(&step, fill(prompt), limit).await,
+            _ => Err(Obstacle::config(
+                format!("hook `{name}` says neither exec, http nor prompt"),
+                format!("Give [hooks.{name}] exactly one of exec, http and prompt."),
+            )),
+        }
+    }
+
+    async fn exec(&self, step: &str, argv: Vec<String>, limit: Duration) -> Result<HookAnswer, Obstacle> {
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(Obstacle::config(format!("{step}: exec is empty"), "Write exec = [\"program\", \"argument\"]."));
+        };
+        let (started_at, clock) = (Timestamp::now(), Instant::now());
+        // Killed when it is dropped, so that a run that ends early leaves no process behind.
+        let run = Command::new(program).args(arguments).kill_on_drop(true).stdin(std::process::Stdio::null()).output();
+        let output = match tokio::time::timeout(limit, run).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) => {
+                return Err(Obstacle::config(format!("{step}: `{program}` cannot be started: {error}"), "Check the hook's exec line."));
+            }
+            Err(_) => {
+                return Err(Obstacle::config(
+                    format!("{step}: `{program}` did not end within {} s", limit.as_secs()),
+                    "Raise the hook's timeout_s, or mend the command.",
+                ));
+            }
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let exchange = self.world.recorder.record(RawExchange {
+            scenario: self.scenario,
+            step,
+            from: Party::Suite,
+            to: Party::Hook,
+            started_at,
+            took: clock.elapsed(),
+            method: "EXEC",
+            url: program,
+            request: Raw { headers: Vec::new(), body: Some(argv.join(" ").into_bytes()) },
+            status: if output.status.success() { 200 } else { 500 },
+            response: Raw { headers: Vec::new(), body: Some(output.stdout) },
+            fault: None,
+        });
+        Ok(HookAnswer { done: output.status.success(), text: text.trim().to_owned(), exchange })
+    }
+
+    async fn call(&self, step: &str, call: &HookCall, fill: &(dyn Fn(&str) -> String + Sync)) -> Result<HookAnswer, Obstacle> {
+        let method = call.method.as_deref().unwrap_or("POST");
+        let mut ask = Ask::get(fill(&call.url));
+        ask.method = method.parse().map_err(|_| Obstacle::config(format!("{step}: `{method}` is not an HTTP method"), "Mend http.method."))?;
+        if let Some(body) = &call.body {
+            ask.body = Some(("application/json".into(), fill(body).into_bytes()));
+        }
+        if let Some(reference) = &call.bearer {
+            let token = self
+                .world
+                .secrets
+                .get(reference)
+                .map_err(|fault| Obstacle::config(format!("{step}: {fault}"), "Mend http.bearer of the hook."))?;
+            self.world.recorder.redactor.hide(&token, "hook token");
+            ask = ask.header("authorization", format!("Bearer {token}"));
+        }
+        let reply = self.world.http.call_hook(self.scenario, step, &ask).await?;
+        Ok(HookAnswer {
+            done: (200..300).contains(&reply.status),
+            text: String::from_utf8_lossy(&reply.body).trim().to_owned(),
+            exchange: reply.exchange,
+        })
+    }
+
+    async fn ask_operator(&self, step: &str, prompt: String, limit: Duration) -> Result<HookAnswer, Obstacle> {
+        if !self.world.interactive || !std::io::stdin().is_terminal() {
+            return Err(Obstacle::config(
+                format!("{step} asks a person, and this run has no terminal"),
+                "Run it in a terminal, or write the hook as exec or http.",
+            ));
+        }
+        (self.world.events)(Event::Note { text: format!("{prompt}  (enter when done, `no` when refused)") });
+        let started_at = Timestamp::now();
+        let clock = Instant::now();
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default());
+        let answer = tokio::time::timeout(limit.max(Duration::from_secs(600)), line)
+            .await
+            .map_err(|_| Obstacle::config(format!("{step}: nobody answered"), "Answer the prompt, or leave the clause out."))?
+            .map_err(|error| Obstacle::suite(error.to_string()))?;
+        let done = !answer.trim().eq_ignore_ascii_case("no");
+        let exchange = self.world.recorder.record(RawExchange {
+            scenario: self.scenario,
+            step,
+            from: Party::Suite,
+            to: Party::Hook,
+            started_at,
+            took: clock.elapsed(),
+            method: "PROMPT",
+            url: "operator",
+            request: Raw { headers: Vec::new(), body: Some(prompt.into_bytes()) },
+            status: if done { 200 } else { 500 },
+            response: Raw { headers: Vec::new(), body: Some(answer.clone().into_bytes()) },
+            fault: None,
+        });
+        Ok(HookAnswer { done, text: answer.trim().to_owned(), exchange })
+    }
+}
+
+/// Exactly one way must be given.
+pub fn ways(hook: &Hook) -> usize {
+    usize::from(hook.exec.is_some()) + usize::from(hook.http.is_some()) + usize::from(hook.prompt.is_some())
+}

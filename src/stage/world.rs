@@ -1,0 +1,185 @@
+//! What all scenarios of a run share: the target, the suite's keys, the client, the browser, and the signed-in user.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::browser::totp::TotpSource;
+use super::browser::{Context, UserAgent};
+use super::http::{Http, Reply};
+use super::recorder::Recorder;
+use super::resolve::Resolve;
+use super::secrets::Secrets;
+use crate::counterpart::keys::SuiteKeys;
+use crate::event::Sink;
+use crate::model::target::{Client, Idp, Target};
+use crate::model::{ClauseId, ExchangeId};
+use crate::suite::Obstacle;
+use crate::wire::seen::IdTokenSeen;
+
+/// The world of one run against an identity service.
+pub struct World {
+    /// The target file.
+    pub target: Target,
+    /// Its identity service.
+    pub idp: Idp,
+    /// Values of the secrets it names.
+    pub secrets: Secrets,
+    /// The suite's keys.
+    pub keys: SuiteKeys,
+    /// Collects the evidence.
+    pub recorder: Arc<Recorder>,
+    /// The suite's back channel.
+    pub http: Http,
+    /// Overrides of name resolution.
+    pub resolve: Resolve,
+    /// DER certificates trusted besides the public roots.
+    pub roots: Vec<Vec<u8>>,
+    /// The browser.
+    pub agent: Arc<dyn UserAgent>,
+    /// Receives progress.
+    pub events: Sink,
+    /// Tags what the run creates.
+    pub run_id: String,
+    /// Clauses to be decided.
+    pub wanted: HashSet<ClauseId>,
+    /// Somebody sits at the terminal and may answer prompts.
+    pub interactive: bool,
+    /// The discovery document, as fetched before the first scenario.
+    pub discovery: Discovery,
+    /// The JWK Set, refetched at most once.
+    pub jwks: Mutex<Jwks>,
+    /// The browser context in which the main user is signed in, set by `idp-login`.
+    pub main: OnceCell<Result<MainLogin, Obstacle>>,
+    /// What `aud` the target takes in client assertions.
+    pub audience: OnceCell<String>,
+    /// Samples of codes and tokens of the whole run; in memory only.
+    pub samples: Mutex<Samples>,
+    /// One-time codes per user, shared so that no code is used twice.
+    pub totp: Mutex<BTreeMap<String, TotpSource>>,
+    /// Users whose password was refused; it is never typed again, because accounts get locked.
+    pub refused: Mutex<HashSet<String>>,
+}
+
+/// The discovery document.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// The answer, or why there was none.
+    pub reply: Option<Reply>,
+    /// The JSON object; `null` where there was none.
+    pub document: Value,
+}
+
+impl Discovery {
+    /// A string member.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.document.get(name)?.as_str()
+    }
+
+    /// A string array member.
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        self.document.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+/// The JWK Set.
+#[derive(Clone, Debug, Default)]
+pub struct Jwks {
+    /// The JSON value; `null` where none could be fetched.
+    pub set: Value,
+    /// The answer.
+    pub reply: Option<Reply>,
+    /// It was fetched again because a signature did not verify.
+    pub again: bool,
+}
+
+/// The signed-in user.
+#[derive(Clone)]
+pub struct MainLogin {
+    /// The cookie jar.
+    pub context: Arc<dyn Context>,
+    /// When the sign-in ended.
+    pub at: Instant,
+    /// The ID token of that sign-in.
+    pub id_token: Option<IdTokenSeen>,
+    /// Login page URLs seen on the way, for the search for URL-bearing parameters.
+    pub pages: Vec<String>,
+}
+
+/// Samples of codes and tokens. Never serialised: only estimates and digests of them are.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// Authorization codes.
+    pub codes: Vec<String>,
+    /// Access tokens.
+    pub access: Vec<String>,
+    /// Refresh tokens.
+    pub refresh: Vec<String>,
+    /// ID tokens, as seen.
+    pub id_tokens: Vec<IdTokenSeen>,
+    /// Exchanges of authorization responses that carried a token besides the code.
+    pub leaks: Vec<(String, ExchangeId)>,
+    /// DPoP-bound access tokens seen.
+    pub dpop_tokens: usize,
+    /// Authorization responses seen.
+    pub responses: usize,
+}
+
+impl World {
+    /// Locks the samples.
+    pub fn samples(&self) -> std::sync::MutexGuard<'_, Samples> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A registered client by its name in the target file.
+    pub fn client(&self, name: &str) -> Option<&Client> {
+        let clients = &self.idp.clients;
+        match name {
+            "main" => clients.main.as_ref(),
+            "second" => clients.second.as_ref(),
+            "public" => clients.public.as_ref(),
+            "pairwise" => clients.pairwise.as_ref(),
+            "pairwise_other" => clients.pairwise_other.as_ref(),
+            "encrypted" => clients.encrypted.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The path of a client's redirect URI.
+    pub fn redirect_uris(&self, name: &str) -> Vec<String> {
+        let at = &self.target.counterpart;
+        let own = |path: &str| format!("{}{path}", at.public_url.trim_end_matches('/'));
+        match name {
+            "main" => vec![own("/cb/a"), own("/cb/b")],
+            "second" => vec![own("/cb/second"), own("/cb/a")],
+            "pairwise_other" => vec![format!("{}/cb/pairwise", at.sector_url.trim_end_matches('/'))],
+            other => vec![own(&format!("/cb/{other}"))],
+        }
+    }
+
+    /// An endpoint of the metadata, or the obstacle that it is missing.
+    pub fn endpoint(&self, name: &str) -> Result<&str, Obstacle> {
+        self.discovery.get(name).filter(|url| url.starts_with("http")).ok_or_else(|| {
+            Obstacle::target(
+                format!("the discovery document names no {name}"),
+                "See sl1.idp.discovery-published; without this endpoint the scenario cannot be played.",
+            )
+        })
+    }
+
+    /// The signed-in main user, or why nobody is signed in.
+    pub fn signed_in(&self) -> Result<&MainLogin, Obstacle> {
+        match self.main.get() {
+            Some(Ok(login)) => Ok(login),
+            Some(Err(obstacle)) => Err(Obstacle {
+                class: obstacle.class,
+                message: format!("nobody is signed in: {}", obstacle.message),
+                hint: obstacle.hint.clone(),
+            }),
+            None => Err(Obstacle::target("nobody is signed in: idp-login was not played", "Do not leave idp-login out with --scenario.")),
+        }
+    }
+}

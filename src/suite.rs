@@ -1,0 +1,148 @@
+//! The only generic code: a scenario, the checks on what it saw, and both together as a unit of planning.
+
+use std::marker::PhantomData;
+
+use futures_util::future::BoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::model::{FaultClass, Judgement};
+use crate::stage::Stage;
+
+/// One scripted exchange with the target.
+pub trait Scenario: Send + Sync + 'static {
+    /// What it observed; serialisable, so that it can be judged again.
+    type Seen: Serialize + DeserializeOwned + Send;
+    /// Its name in reports, `role-topic` or `role-topic/part`.
+    const ID: &'static str;
+    /// One line: what it does.
+    const TITLE: &'static str;
+    /// Scenarios that must have ended before this one starts, where they are part of the plan; `*` for all others.
+    const AFTER: &'static [&'static str] = &[];
+    /// The checks on what it saw.
+    const CHECKS: &'static [Check<Self::Seen>];
+
+    /// Plays it.
+    fn play(stage: &Stage) -> impl Future<Output = Result<Self::Seen, Obstacle>> + Send;
+}
+
+/// A clause and the pure function that decides it.
+pub struct Check<S> {
+    /// The clause's id.
+    pub clause: &'static str,
+    /// Decides it.
+    pub judge: fn(&S) -> Judgement,
+}
+
+impl<S> Check<S> {
+    /// Pairs them.
+    pub const fn new(clause: &'static str, judge: fn(&S) -> Judgement) -> Self {
+        Check { clause, judge }
+    }
+}
+
+/// Why a scenario could not finish. Turns its clauses inconclusive (target, network) or not-run (config).
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Obstacle {
+    /// Whose fault it is.
+    pub class: FaultClass,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Obstacle {
+    /// The target stands in the way.
+    pub fn target(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Obstacle { class: FaultClass::Target, message: message.into(), hint: hint.into() }
+    }
+
+    /// The target file stands in the way.
+    pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Obstacle { class: FaultClass::Config, message: message.into(), hint: hint.into() }
+    }
+
+    /// The network stands in the way.
+    pub fn network(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Obstacle { class: FaultClass::Network, message: message.into(), hint: hint.into() }
+    }
+
+    /// The suite stands in its own way.
+    pub fn suite(message: impl Into<String>) -> Self {
+        Obstacle {
+            class: FaultClass::Suite,
+            message: message.into(),
+            hint: "This is a defect of ipsie-conform; please report it with the run's directory.".into(),
+        }
+    }
+}
+
+impl From<crate::stage::http::NetFault> for Obstacle {
+    fn from(fault: crate::stage::http::NetFault) -> Self {
+        Obstacle::network(fault.to_string(), "Check that the target is up and reachable from here; `ipsie-conform doctor` looks at each part.")
+    }
+}
+
+/// A scenario with its checks, object-safe.
+pub trait Suite: Send + Sync {
+    /// The scenario's name.
+    fn id(&self) -> &'static str;
+    /// One line: what it does.
+    fn title(&self) -> &'static str;
+    /// Scenarios that must have ended before.
+    fn after(&self) -> &'static [&'static str];
+    /// The clauses its checks decide.
+    fn clauses(&self) -> Vec<&'static str>;
+    /// Plays the scenario and answers what it saw.
+    fn play<'a>(&'a self, stage: &'a Stage) -> BoxFuture<'a, Result<Value, Obstacle>>;
+    /// Judges what was seen. An error means that the value is not of this scenario's form.
+    fn judge(&self, seen: &Value) -> Result<Vec<(&'static str, Judgement)>, serde_json::Error>;
+}
+
+/// Wraps a [`Scenario`] into a [`Suite`].
+pub struct Of<S>(PhantomData<S>);
+
+impl<S> Of<S> {
+    /// The wrapper; it holds nothing.
+    pub const fn new() -> Self {
+        Of(PhantomData)
+    }
+}
+
+impl<S> Default for Of<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Scenario> Suite for Of<S> {
+    fn id(&self) -> &'static str {
+        S::ID
+    }
+
+    fn title(&self) -> &'static str {
+        S::TITLE
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        S::AFTER
+    }
+
+    fn clauses(&self) -> Vec<&'static str> {
+        S::CHECKS.iter().map(|check| check.clause).collect()
+    }
+
+    fn play<'a>(&'a self, stage: &'a Stage) -> BoxFuture<'a, Result<Value, Obstacle>> {
+        Box::pin(async move {
+            let seen = S::play(stage).await?;
+            serde_json::to_value(seen).map_err(|error| Obstacle::suite(format!("what {} saw cannot be written: {error}", S::ID)))
+        })
+    }
+
+    fn judge(&self, seen: &Value) -> Result<Vec<(&'static str, Judgement)>, serde_json::Error> {
+        let seen: S::Seen = S::Seen::deserialize(seen)?;
+        Ok(S::CHECKS.iter().map(|check| (check.clause, (check.judge)(&seen))).collect())
+    }
+}

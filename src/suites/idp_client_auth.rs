@@ -1,0 +1,313 @@
+//! idp-client-auth: client assertions at the token endpoint with a junk code. `invalid_grant` means that the client was
+//! authenticated, `invalid_client` that it was not. A foreign-key assertion calibrates: where good and foreign answers are
+//! equal, nothing may be concluded.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::counterpart::relying_party::{assertion_claims, missing_client};
+use crate::model::verdict::Findings;
+use crate::model::{ExchangeId, Judgement};
+use crate::stage::Stage;
+use crate::suite::{Check, Obstacle, Scenario};
+use crate::wire::jose::{SigningKey, hmac_signed, to_pem, unsigned};
+use crate::wire::spki::spki_der;
+
+/// Sends assertions that differ in one thing each.
+pub struct ClientAuthentication;
+
+/// The answer to one assertion.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Answer {
+    /// What was different, in a few words.
+    pub what: String,
+    /// Status; 0 for no answer.
+    pub status: u16,
+    /// `error` of the answer.
+    pub error: Option<String>,
+    /// Tokens came back.
+    pub tokens: bool,
+    /// Exchange.
+    pub cite: Vec<ExchangeId>,
+}
+
+impl Answer {
+    fn describe(&self) -> String {
+        format!("status {} `{}`", self.status, self.error.as_deref().unwrap_or("(no error member)"))
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// aud = issuer, as the profile wants it; before and after the others.
+    pub good: Vec<Answer>,
+    /// The same with the audience the target takes, where that is not the issuer: the other probes start from it.
+    pub other: Vec<Answer>,
+    /// Signed by a key that is not registered.
+    pub foreign_key: Answer,
+    /// aud = token endpoint; `None` where that URL is the issuer.
+    pub token_endpoint: Option<Answer>,
+    /// aud arrays.
+    pub arrays: Vec<Answer>,
+    /// aud of another server, with another slash, none.
+    pub foreign: Vec<Answer>,
+    /// none, HS256 with the public key, RS256.
+    pub algorithms: Vec<Answer>,
+    /// No RSA key is registered for the client.
+    pub without_rsa: bool,
+    /// Expired, without exp, other iss or sub.
+    pub expired: Vec<Answer>,
+    /// The same assertion twice, and once more three seconds later.
+    pub replay: Vec<Answer>,
+}
+
+impl Scenario for ClientAuthentication {
+    type Seen = Seen;
+    const ID: &'static str = "idp-client-auth";
+    const TITLE: &'static str = "sends client assertions that differ in one thing each";
+    const CHECKS: &'static [Check<Seen>] = &[
+        Check::new("sl1.idp.assertion-aud-issuer-accepted", the_issuer_as_audience_is_accepted),
+        Check::new("sl1.idp.assertion-aud-token-endpoint-refused", the_token_endpoint_as_audience_is_refused),
+        Check::new("sl1.idp.assertion-aud-array-refused", an_array_as_audience_is_refused),
+        Check::new("sl1.idp.assertion-aud-foreign-refused", a_foreign_audience_is_refused),
+        Check::new("sl1.idp.assertion-alg-restricted", only_recommended_algorithms_are_taken),
+        Check::new("sl1.idp.assertion-expired-refused", an_expired_assertion_is_refused),
+        Check::new("sl1.idp.assertion-replay-refused", a_used_assertion_is_refused),
+    ];
+
+    async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
+        let world = &stage.world;
+        let client = world.client("main").ok_or_else(|| missing_client("main"))?.clone();
+        let issuer = world.idp.issuer.clone();
+        let endpoint = world.endpoint("token_endpoint")?.to_owned();
+        let key = stage.signer(client.key.as_deref());
+        let sign = |claims: &Value| key.sign(&json!({}), claims);
+        let taken = stage.audience().await?.to_owned();
+        let good = || assertion_claims(&client.id, &taken);
+        let for_issuer = || assertion_claims(&client.id, &issuer);
+        let with = |name: &str, value: Value| {
+            let mut claims = good();
+            claims[name] = value;
+            claims
+        };
+        let without = |name: &str| {
+            let mut claims = good();
+            claims.as_object_mut().map(|members| members.remove(name));
+            claims
+        };
+        let now = Timestamp::now().as_second();
+        let mut seen = Seen { without_rsa: client.rsa_key.is_none(), ..Seen::default() };
+        seen.good.push(send(stage, &client.id, sign(&for_issuer()), "aud = issuer").await?);
+        if taken != issuer {
+            seen.other.push(send(stage, &client.id, sign(&good()), "aud as the target takes it").await?);
+        }
+        let stranger = SigningKey::generate(&key.kid, key.alg).map_err(|error| Obstacle::suite(error.to_string()))?;
+        seen.foreign_key = send(stage, &client.id, stranger.sign(&json!({}), &good()), "signed by a foreign key").await?;
+        if endpoint != issuer {
+            seen.token_endpoint = Some(send(stage, &client.id, sign(&with("aud", json!(endpoint))), "aud = token endpoint").await?);
+        }
+        for (audience, what) in [(json!([issuer]), "aud = [issuer]"), (json!([issuer, endpoint]), "aud = [issuer, token endpoint]")] {
+            seen.arrays.push(send(stage, &client.id, sign(&with("aud", audience)), what).await?);
+        }
+        let slashed = if issuer.ends_with('/') { issuer.trim_end_matches('/').to_owned() } else { format!("{issuer}/") };
+        for (claims, what) in [
+            (with("aud", json!("https://other-as.example")), "aud of another server"),
+            (with("aud", json!(slashed)), "aud = issuer with another trailing slash (minor)"),
+            (without("aud"), "no aud"),
+        ] {
+            seen.foreign.push(send(stage, &client.id, sign(&claims), what).await?);
+        }
+        seen.algorithms.push(send(stage, &client.id, unsigned(&good()), "alg none").await?);
+        let public_pem = to_pem("PUBLIC KEY", &spki_der(key.jwk()));
+        let confused = hmac_signed(&json!({"alg": "HS256", "kid": key.kid}), &good(), public_pem.as_bytes());
+        seen.algorithms.push(send(stage, &client.id, confused, "HS256 keyed with the public key").await?);
+        if client.rsa_key.is_some() {
+            let rsa = world.keys.rs256.sign(&json!({}), &good());
+            seen.algorithms.push(send(stage, &client.id, rsa, "RS256").await?);
+        }
+        let mut expired = with("exp", json!(now - 600));
+        expired["iat"] = json!(now - 660);
+        expired["nbf"] = json!(now - 660);
+        for (claims, what) in [
+            (expired, "exp 10 minutes ago"),
+            (without("exp"), "no exp"),
+            (with("iss", json!("somebody-else")), "iss is not the client"),
+            (with("sub", json!("somebody-else")), "sub is not the client"),
+        ] {
+            seen.expired.push(send(stage, &client.id, sign(&claims), what).await?);
+        }
+        if stage.wants("sl1.idp.assertion-replay-refused") {
+            let assertion = sign(&good());
+            for what in ["first use", "second use"] {
+                seen.replay.push(send(stage, &client.id, assertion.clone(), what).await?);
+            }
+        }
+        seen.good.push(send(stage, &client.id, sign(&for_issuer()), "aud = issuer, again").await?);
+        if taken != issuer {
+            seen.other.push(send(stage, &client.id, sign(&good()), "aud as the target takes it, again").await?);
+        }
+        for answer in controls(&seen) {
+            stage.control(authenticated(answer, &seen.foreign_key));
+        }
+        Ok(seen)
+    }
+}
+
+async fn send(stage: &Stage, client_id: &str, assertion: String, what: &str) -> Result<Answer, Obstacle> {
+    let reply = stage.junk_code(client_id, "main", assertion, &format!("junk code, assertion: {what}")).await?;
+    let body = reply.json().unwrap_or_default();
+    Ok(Answer {
+        what: what.to_owned(),
+        status: reply.status,
+        error: body["error"].as_str().map(str::to_owned),
+        tokens: ["access_token", "id_token", "refresh_token"].iter().any(|name| body[*name].is_string()),
+        cite: vec![reply.exchange],
+    })
+}
+
+/// Was the client authenticated? Only an answer that differs from the foreign key's can say so.
+fn authenticated(answer: &Answer, foreign_key: &Answer) -> bool {
+    answer.tokens || ((answer.status, &answer.error) != (foreign_key.status, &foreign_key.error) && answer.error.as_deref() != Some("invalid_client") && (400..500).contains(&answer.status))
+}
+
+/// Was the client refused as a client?
+fn turned_away(answer: &Answer, foreign_key: &Answer) -> bool {
+    !answer.tokens
+        && (400..500).contains(&answer.status)
+        && (matches!(answer.error.as_deref(), Some("invalid_client" | "invalid_request")) || (answer.status, &answer.error) == (foreign_key.status, &foreign_key.error))
+}
+
+/// The assertions that must be taken, before and after the others.
+fn controls(seen: &Seen) -> &[Answer] {
+    if seen.other.is_empty() { &seen.good } else { &seen.other }
+}
+
+/// Good and foreign assertions are answered differently, before and after.
+fn calibrated(seen: &Seen) -> bool {
+    controls(seen).len() == 2 && controls(seen).iter().all(|good| authenticated(good, &seen.foreign_key))
+}
+
+const BLUNT: &str = "good and foreign assertions get the same answer, so the answers tell nothing about client authentication";
+
+fn refused(seen: &Seen, tries: &[&Answer], pass: &str) -> Judgement {
+    let mut found = Findings::new();
+    let control: Vec<_> = controls(seen).iter().flat_map(|good| good.cite.clone()).collect();
+    found.saw(&control);
+    for answer in tries {
+        if answer.tokens {
+            found.broken(format!("{}: tokens were issued", answer.what), &answer.cite);
+        } else if !calibrated(seen) {
+            found.undecided(BLUNT, &answer.cite);
+        } else if turned_away(answer, &seen.foreign_key) {
+            found.saw(&answer.cite);
+        } else if authenticated(answer, &seen.foreign_key) {
+            found.broken(format!("{}: the client was authenticated ({})", answer.what, answer.describe()), &answer.cite);
+        } else {
+            found.undecided(format!("{}: {}", answer.what, answer.describe()), &answer.cite);
+        }
+    }
+    if tries.is_empty() { Judgement::undecided("nothing was tried") } else { found.conclude(pass) }
+}
+
+fn the_issuer_as_audience_is_accepted(seen: &Seen) -> Judgement {
+    let Some(good) = seen.good.first() else { return Judgement::undecided("nothing was tried") };
+    let cites = || good.cite.iter().chain(&seen.foreign_key.cite);
+    if authenticated(good, &seen.foreign_key) {
+        Judgement::pass("the client was authenticated; only the junk code was refused").expected("an error about the code", good.describe()).cite(cites())
+    } else if good.error.as_deref() == Some("invalid_client") {
+        Judgement::broken("an assertion for the issuer is refused").expected("an error about the code", good.describe()).cite(cites())
+    } else {
+        Judgement::undecided(BLUNT).expected("an error about the code", good.describe()).cite(cites())
+    }
+}
+
+fn the_token_endpoint_as_audience_is_refused(seen: &Seen) -> Judgement {
+    match &seen.token_endpoint {
+        Some(answer) => refused(seen, &[answer], "an assertion for the token endpoint is refused"),
+        None => Judgement::undecided("issuer and token endpoint are the same URL"),
+    }
+}
+
+fn an_array_as_audience_is_refused(seen: &Seen) -> Judgement {
+    refused(seen, &seen.arrays.iter().collect::<Vec<_>>(), "arrays are refused, even with the issuer alone in them")
+}
+
+fn a_foreign_audience_is_refused(seen: &Seen) -> Judgement {
+    refused(seen, &seen.foreign.iter().collect::<Vec<_>>(), "assertions for others, and for nobody, are refused")
+}
+
+fn only_recommended_algorithms_are_taken(seen: &Seen) -> Judgement {
+    let pass = if seen.without_rsa {
+        "none and HS256 are refused; RS256 was not tried, because idp.clients.main has no rsa_key"
+    } else {
+        "none, HS256 and RS256 are refused"
+    };
+    refused(seen, &seen.algorithms.iter().collect::<Vec<_>>(), pass)
+}
+
+fn an_expired_assertion_is_refused(seen: &Seen) -> Judgement {
+    refused(seen, &seen.expired.iter().collect::<Vec<_>>(), "expired assertions, and assertions without exp or of somebody else, are refused")
+}
+
+fn a_used_assertion_is_refused(seen: &Seen) -> Judgement {
+    let [first, second] = &seen.replay[..] else { return Judgement::undecided("nothing was tried") };
+    if !authenticated(first, &seen.foreign_key) {
+        return Judgement::undecided(format!("the first use was not accepted ({})", first.describe())).cite(&first.cite);
+    }
+    refused(seen, &[second], "the second use of the same assertion is refused")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Call;
+
+    fn answer(error: &str) -> Answer {
+        Answer { what: "probe".into(), status: if error == "invalid_client" { 401 } else { 400 }, error: Some(error.into()), ..Answer::default() }
+    }
+
+    fn all(probe: &str, foreign: &str) -> Seen {
+        let probe = || answer(probe);
+        Seen {
+            good: vec![answer("invalid_grant"), answer("invalid_grant")],
+            other: Vec::new(),
+            foreign_key: answer(foreign),
+            token_endpoint: Some(probe()),
+            arrays: vec![probe()],
+            foreign: vec![probe()],
+            algorithms: vec![probe()],
+            without_rsa: false,
+            expired: vec![probe()],
+            replay: vec![answer("invalid_grant"), probe()],
+        }
+    }
+
+    fn calls(seen: &Seen) -> Vec<Call> {
+        ClientAuthentication::CHECKS.iter().map(|check| (check.judge)(seen).call).collect()
+    }
+
+    #[test]
+    fn refused_assertions_pass() {
+        assert!(calls(&all("invalid_client", "invalid_client")).iter().all(|call| *call == Call::Pass));
+    }
+
+    #[test]
+    fn authenticated_assertions_fail_all_but_the_good_one() {
+        let calls = calls(&all("invalid_grant", "invalid_client"));
+        assert_eq!(calls[0], Call::Pass);
+        assert!(calls[1..].iter().all(|call| *call == Call::Broken), "{calls:?}");
+    }
+
+    #[test]
+    fn a_blunt_server_decides_nothing() {
+        assert!(calls(&all("invalid_grant", "invalid_grant")).iter().all(|call| *call == Call::Undecided));
+    }
+
+    #[test]
+    fn an_issuer_audience_that_is_refused_fails() {
+        let seen = Seen { good: vec![answer("invalid_client"), answer("invalid_client")], ..all("invalid_client", "invalid_client") };
+        assert_eq!(the_issuer_as_audience_is_accepted(&seen).call, Call::Broken);
+    }
+}

@@ -1,0 +1,57 @@
+//! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
+
+mod blocks;
+pub mod idp_admin;
+pub mod idp_client_auth;
+pub mod idp_expiry;
+pub mod idp_login;
+pub mod idp_max_age;
+pub mod idp_mfa;
+pub mod idp_probe;
+pub mod idp_public;
+pub mod idp_redirector;
+pub mod idp_samples;
+pub mod idp_second;
+pub mod idp_sso;
+
+use crate::suite::{Of, Suite};
+
+/// Every suite, aligned by level and role, in the order in which reports list them.
+#[rustfmt::skip]
+static ALL: [&dyn Suite; 24] = [
+    // level  role  scenario
+    /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
+    /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
+    /* SL1    idp  */ &Of::<idp_probe::front::Front>::new(),
+    /* SL1    idp  */ &Of::<idp_probe::grants::Grants>::new(),
+    /* SL1    idp  */ &Of::<idp_client_auth::ClientAuthentication>::new(),
+    /* SL1    idp  */ &Of::<idp_login::Login>::new(),
+    /* SL1    idp  */ &Of::<idp_expiry::Expiry>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::requests::Requests>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::pkce::Pkce>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::redirects::Redirects>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::codes::Codes>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::dpop::SenderConstraint>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::refresh::Refresh>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::session::Session>::new(),
+    /* SL1    idp  */ &Of::<idp_sso::par::Pushed>::new(),
+    /* SL1    idp  */ &Of::<idp_public::PublicClient>::new(),
+    /* SL1    idp  */ &Of::<idp_second::Second>::new(),
+    /* SL1    idp  */ &Of::<idp_max_age::MaxAge>::new(),
+    /* SL1    idp  */ &Of::<idp_mfa::Mfa>::new(),
+    /* SL1    idp  */ &Of::<idp_redirector::LoginPages>::new(),
+    /* SL1    idp  */ &Of::<idp_admin::Admin>::new(),
+    /* SL1    idp  */ &Of::<idp_redirector::Logout>::new(),
+    /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
+    /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
+];
+
+/// The table.
+pub fn all() -> &'static [&'static dyn Suite] {
+    &ALL
+}
+
+/// Scenarios that others start from: played also when none of their own clauses was asked for.
+pub fn is_base(scenario: &str) -> bool {
+    scenario == "idp-login"
+}
