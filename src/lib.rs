@@ -17,3 +17,4 @@ pub mod event;
 pub mod model;
 pub mod report;
 pub mod stage;
+pub mod wire;

@@ -1,0 +1,4 @@
+//! Tolerant reading: what arrives is kept as bytes and looked at through typed views; judging it is not done here. No I/O.
+
+pub mod tls_hello;
+pub mod tls_suites;
