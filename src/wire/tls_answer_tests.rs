@@ -1,3 +1,4 @@
+use super::super::tls_hello::{block8, block16, extension};
 use super::*;
 
 fn hello(version: u16, random: [u8; 32], suite: u16, selected: Option<u16>) -> Vec<u8> {
@@ -21,33 +22,6 @@ fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 3, 3];
     block16(&mut out, content);
     out
-}
-
-#[test]
-fn hello_is_well_formed() {
-    let mut spec = HelloSpec::new(Version::Tls12, vec![0xc02f, 0x002f]);
-    spec.host = Some("idp.example".into());
-    let bytes = client_hello(&spec);
-    assert_eq!(&bytes[..3], [22, 3, 1]);
-    assert_eq!(usize::from(u16::from_be_bytes([bytes[3], bytes[4]])), bytes.len() - 5);
-    assert_eq!(bytes[5], 1);
-    assert_eq!(usize::from(u16::from_be_bytes([bytes[7], bytes[8]])), bytes.len() - 9);
-    assert_eq!(&bytes[9..11], [3, 3]);
-    assert_eq!(bytes[43], 0, "no session id");
-    assert_eq!(&bytes[44..50], [0, 4, 0xc0, 0x2f, 0x00, 0x2f]);
-    assert!(bytes.windows(11).any(|window| window == b"idp.example"));
-}
-
-#[test]
-fn ssl3_has_no_extensions_and_tls13_lists_its_versions() {
-    let bytes = client_hello(&HelloSpec::new(Version::Ssl3, vec![0x0005]));
-    assert_eq!(&bytes[..3], [22, 3, 0]);
-    assert_eq!(bytes.len(), 5 + 4 + 2 + 32 + 1 + 4 + 2);
-    let mut spec = HelloSpec::new(Version::Tls13, vec![0x1301]);
-    spec.x25519 = Some([9; 32]);
-    let bytes = client_hello(&spec);
-    assert!(bytes.windows(7).any(|window| window == [0, 43, 0, 3, 2, 3, 4]));
-    assert!(bytes.windows(10).any(|window| window == [0, 51, 0, 38, 0, 36, 0, 29, 0, 32]));
 }
 
 #[test]
