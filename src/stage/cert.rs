@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -171,11 +170,7 @@ impl Probing<'_> {
     async fn shake(&self, host: &str, port: u16, witness: &Arc<Witness>) -> Result<String, Cut> {
         let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_owned();
         let name = ServerName::try_from(bare).map_err(|error| Cut::Other(format!("{host}: {error}")))?;
-        let address = self.resolve.addr(host, port).await.map_err(|error| Cut::Connect(error.to_string()))?;
-        let tcp = TcpStream::connect(address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => Cut::Refused,
-            _ => Cut::Connect(error.to_string()),
-        })?;
+        let tcp = self.resolve.connect(host, port).await.map_err(|error| Cut::connecting(&error))?;
         let config = ClientConfig::builder_with_provider(Arc::clone(&witness.trust.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| Cut::Other(error.to_string()))?

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::recorder::{Raw, RawExchange, Recorder};
 use super::resolve::Resolve;
@@ -71,14 +70,9 @@ impl<'a> Probing<'a> {
     ) -> Talk {
         let mut talk = Talk::default();
         let all = async {
-            let address = match self.resolve.addr(host, port).await {
-                Ok(address) => address,
-                Err(error) => return Some(Cut::Connect(error.to_string())),
-            };
-            let mut stream = match TcpStream::connect(address).await {
+            let mut stream = match self.resolve.connect(host, port).await {
                 Ok(stream) => stream,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Some(Cut::Refused),
-                Err(error) => return Some(Cut::Connect(error.to_string())),
+                Err(error) => return Some(Cut::connecting(&error)),
             };
             talk.connected = true;
             if let Err(error) = stream.write_all(sent).await {
@@ -148,6 +142,15 @@ pub enum Cut {
 }
 
 impl Cut {
+    /// Why there is no connection.
+    pub(super) fn connecting(error: &io::Error) -> Cut {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Cut::Refused,
+            io::ErrorKind::TimedOut => Cut::Timeout,
+            _ => Cut::Connect(error.to_string()),
+        }
+    }
+
     pub(super) fn of(error: &io::Error) -> Cut {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Cut::Reset,

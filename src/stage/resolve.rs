@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
+use tokio::net::TcpStream;
+
 /// Overrides of name resolution. Keys are `host:port`, `host`, or `*.domain` (every name below it), values are `address:port`; the most
 /// exact key wins. Names compare without case.
 #[derive(Clone, Debug, Default)]
@@ -49,17 +51,37 @@ impl Resolve {
         None
     }
 
-    /// Where to connect for this host and port: the override, the address itself, or the system's first answer.
+    /// Where this host and port are: the override, the address itself, or what the system says, in its order of preference.
+    ///
+    /// # Errors
+    /// The name has no address.
+    pub async fn addrs(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = self.overridden(host, port) {
+            return Ok(vec![address]);
+        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((bare, port)).await?.collect();
+        if found.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
+        }
+        Ok(found)
+    }
+
+    /// The first of [`Resolve::addrs`].
     ///
     /// # Errors
     /// The name has no address.
     pub async fn addr(&self, host: &str, port: u16) -> io::Result<SocketAddr> {
-        if let Some(address) = self.overridden(host, port) {
-            return Ok(address);
-        }
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let mut found = tokio::net::lookup_host((bare, port)).await?;
-        found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")))
+        let found = self.addrs(host, port).await?;
+        found.into_iter().next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Connects to the first address that answers; many names have an IPv6 address first that nobody listens on.
+    ///
+    /// # Errors
+    /// The name has no address, or no address takes the connection; then the last one's error.
+    pub async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        TcpStream::connect(self.addrs(host, port).await?.as_slice()).await
     }
 }
 
@@ -114,6 +136,13 @@ mod tests {
     fn a_wrong_value_names_its_key() {
         let table = [("idp.example".to_owned(), "localhost".to_owned())].into();
         assert!(Resolve::new(&table, []).unwrap_err().contains("idp.example"));
+    }
+
+    #[tokio::test]
+    async fn localhost_is_reached_whatever_its_first_address_is() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(Resolve::default().connect("localhost", port).await.is_ok());
     }
 
     #[tokio::test]
