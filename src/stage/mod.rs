@@ -1,13 +1,21 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
 pub mod browser;
+pub mod cert;
+pub mod dns;
 pub mod hooks;
 pub mod http;
 pub mod listener;
+pub mod plain;
+pub mod raw;
 pub mod recorder;
 pub mod redact;
+pub mod resolve;
 pub mod secrets;
+pub mod tls;
 pub mod world;
+#[cfg(test)]
+mod test_servers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
