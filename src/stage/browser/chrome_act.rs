@@ -43,7 +43,10 @@ impl Page for ChromePage {
                         return Ok(Landing { error: Some(error), ..Landing::default() });
                     }
                     self.reset()?;
-                    let _ = self.evaluate(format!("{POST}({}, {})", json!(url), json!(fields)), until).await?;
+                    let script = format!("{POST}({}, {})", json!(url), json!(fields));
+                    if let Err(error) = self.evaluate(script, until).await? {
+                        return Ok(Landing { error: Some(error), ..Landing::default() });
+                    }
                     true
                 }
             };
@@ -177,6 +180,9 @@ impl ChromePage {
         // The answer comes when the document is there, or with the error.
         let answer = self.call(calls::navigate(&url), until).await?;
         self.call(Fetch::Disable(None), until).await?.map_err(AgentFault::Lost)?;
+        let parsed =
+            "new Promise(done => document.readyState === 'loading' ? addEventListener('DOMContentLoaded', done) : done())";
+        let _ = self.evaluate(format!("{parsed}.then(() => true)"), until).await?;
         Ok(match answer {
             Ok(answer) => answer["errorText"].as_str().map(str::to_owned),
             Err(message) => Some(message),

@@ -41,11 +41,18 @@ pub(super) struct Request<'a> {
 }
 
 /// What came back.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header of this (lower-case) name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
 }
 
 impl FormClient {

@@ -10,7 +10,11 @@ mod chrome_link;
 mod chrome_net;
 mod chrome_page;
 mod chrome_process;
+pub mod form;
 mod form_client;
+mod form_html;
+mod form_jar;
+mod form_visit;
 pub mod totp;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::chrome::{ChromeAgent, find_chrome};
 use super::fixture::{Fixture, IDP, SUITE};
+use super::form::FormAgent;
 use super::{Act, AgentFault, Landing, Page, ScriptFetch, UserAgent, Visit};
 use crate::stage::recorder::Recorder;
 
@@ -30,6 +31,13 @@ impl World {
         config.deadline = deadline;
         let agent = ChromeAgent::launch(config, Arc::clone(&recorder), None).await.unwrap();
         Some(World { fixture, recorder, agent })
+    }
+
+    async fn form() -> World {
+        let fixture = Fixture::start().await;
+        let recorder = Arc::new(Recorder::default());
+        let agent = FormAgent::new(fixture.config(), Arc::clone(&recorder)).unwrap();
+        World { fixture, recorder, agent }
     }
 
     async fn page(&self) -> Box<dyn Page> {
@@ -154,6 +162,21 @@ macro_rules! on_chrome {
             world.agent.close().await;
         }
     )*};
+}
+
+macro_rules! on_form {
+    ($($name:ident),*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            super::$name(&World::form().await).await;
+        }
+    )*};
+}
+
+mod form {
+    use super::*;
+
+    on_form!(redirects, odd_answers, forms, cookies);
 }
 
 mod chrome {
