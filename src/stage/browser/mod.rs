@@ -3,6 +3,25 @@
 //! A [`UserAgent`] gives isolated [`Context`]s (cookie jars), a context gives [`Page`]s (tabs). A page goes somewhere and
 //! says where it landed; every main-document and script hop on the way is recorded with status and headers.
 
+pub mod chrome;
+mod chrome_act;
+mod chrome_calls;
+mod chrome_link;
+mod chrome_net;
+mod chrome_page;
+mod chrome_process;
+pub mod form;
+mod form_client;
+mod form_html;
+mod form_jar;
+mod form_visit;
+pub mod totp;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -36,6 +55,8 @@ pub trait Page: Send {
     fn act<'a>(&'a mut self, acts: &'a [Act], step: &'a str) -> BoxFuture<'a, Result<Landing, AgentFault>>;
     /// The page as it is now, without hops.
     fn look(&mut self) -> BoxFuture<'_, Result<Landing, AgentFault>>;
+    /// Waits until a CSS selector matches an element, at most the agent's deadline, and returns once the page has settled.
+    fn wait_for<'a>(&'a mut self, at: &'a str, step: &'a str) -> BoxFuture<'a, Result<Landing, AgentFault>>;
     /// A PNG of the viewport; `None` where the agent cannot.
     fn screenshot(&mut self) -> BoxFuture<'_, Option<Vec<u8>>>;
     /// `fetch(url, {credentials: 'include', mode: 'cors'})` from a page of `origin`; `None` where the agent runs no scripts.
@@ -259,4 +280,19 @@ pub struct AgentConfig {
     pub deadline: std::time::Duration,
     /// Show the window.
     pub headed: bool,
+}
+
+impl AgentConfig {
+    /// Is this a URL of a suite host, or of a host below one?
+    pub fn is_suite(&self, url: &str) -> bool {
+        let Ok(url) = url::Url::parse(url) else { return false };
+        let Some(host) = url.host_str() else { return false };
+        self.suite_hosts.iter().any(|suite| {
+            host.eq_ignore_ascii_case(suite)
+                || host.len() > suite.len() + 1
+                    && host.is_char_boundary(host.len() - suite.len())
+                    && host[host.len() - suite.len()..].eq_ignore_ascii_case(suite)
+                    && host[..host.len() - suite.len()].ends_with('.')
+        })
+    }
 }

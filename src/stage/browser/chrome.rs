@@ -1,0 +1,155 @@
+//! Chrome over DevTools: the agent and its contexts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use headless_chrome::protocol::cdp::{Browser, Target};
+use serde_json::Value;
+
+use super::chrome_link::Link;
+use super::chrome_net::SharedSecrets;
+use super::chrome_page::ChromePage;
+use super::chrome_process::Process;
+pub use super::chrome_process::find_chrome;
+use super::{AgentConfig, AgentFault, Context, Page, UserAgent};
+use crate::stage::recorder::Recorder;
+
+/// Time a browser gets to end by itself.
+const END: Duration = Duration::from_secs(3);
+
+/// A Chrome that was started for the run, or one that was there already.
+pub struct ChromeAgent {
+    core: Arc<Core>,
+    version: String,
+    process: Mutex<Option<Process>>,
+}
+
+/// What the agent, its contexts and their pages share.
+pub(super) struct Core {
+    pub link: Link,
+    pub config: AgentConfig,
+    pub recorder: Arc<Recorder>,
+}
+
+impl ChromeAgent {
+    /// Starts a browser, or connects to the one at `connect`: its DevTools address (`ws://host:port/devtools/browser/ID`),
+    /// or the `http://host:port` that tells it. A browser that was there already keeps its own resolver and certificates.
+    ///
+    /// # Errors
+    /// [`AgentFault::NoBrowser`] with the remedy.
+    pub async fn launch(
+        config: AgentConfig,
+        recorder: Arc<Recorder>,
+        connect: Option<String>,
+    ) -> Result<Arc<dyn UserAgent>, AgentFault> {
+        let within = config.deadline;
+        let (process, address) = match connect {
+            Some(address) => (None, devtools_address(&address, within).await?),
+            None => {
+                let program = find_chrome().ok_or_else(|| {
+                    AgentFault::NoBrowser(
+                        "no Chrome or Chromium found: install one, name it with CHROME=PATH, or use the form agent".into(),
+                    )
+                })?;
+                let config = config.clone();
+                let process = blocking(move || Process::start(&program, &config)).await??;
+                let address = process.address.clone();
+                (Some(process), address)
+            }
+        };
+        let link = blocking(move || Link::connect(&address, within)).await??;
+        let answer = link.call(Browser::GetVersion(None), within).await?;
+        let product = answer["product"].as_str().unwrap_or("Chrome/unknown");
+        let version = product.rsplit_once('/').map_or(product, |(_, version)| version).to_owned();
+        let core = Arc::new(Core { link, config, recorder });
+        Ok(Arc::new(ChromeAgent { core, version, process: Mutex::new(process) }))
+    }
+}
+
+impl UserAgent for ChromeAgent {
+    fn name(&self) -> String {
+        format!("chrome {}", self.version)
+    }
+
+    fn scripts(&self) -> bool {
+        true
+    }
+
+    fn context<'a>(&'a self, _label: &'a str) -> BoxFuture<'a, Result<Arc<dyn Context>, AgentFault>> {
+        async move {
+            let create = Target::CreateBrowserContext {
+                dispose_on_detach: Some(true),
+                proxy_server: None,
+                proxy_bypass_list: None,
+                origins_with_universal_network_access: None,
+            };
+            let answer = self.core.link.call(create, self.core.config.deadline).await?;
+            let jar =
+                Jar { core: Arc::clone(&self.core), id: text(&answer["browserContextId"]), secrets: SharedSecrets::default() };
+            Ok(Arc::new(ChromeContext(Arc::new(jar))) as Arc<dyn Context>)
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(process) = process {
+                let _ = self.core.link.call(Browser::Close(None), END).await;
+                self.core.link.shut();
+                let _ = blocking(move || process.end(END)).await;
+            } else {
+                self.core.link.shut();
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A cookie jar of the browser; it is emptied when its last page is gone.
+pub(super) struct Jar {
+    pub core: Arc<Core>,
+    pub id: String,
+    pub secrets: SharedSecrets,
+}
+
+impl Drop for Jar {
+    fn drop(&mut self) {
+        drop(self.core.link.send(None, Target::DisposeBrowserContext { browser_context_id: self.id.clone() }));
+    }
+}
+
+struct ChromeContext(Arc<Jar>);
+
+impl Context for ChromeContext {
+    fn page<'a>(&'a self, scenario: &'a str) -> BoxFuture<'a, Result<Box<dyn Page>, AgentFault>> {
+        async move { Ok(Box::new(ChromePage::open(Arc::clone(&self.0), scenario).await?) as Box<dyn Page>) }.boxed()
+    }
+}
+
+/// Runs blocking work beside the executor.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AgentFault> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| AgentFault::Lost(e.to_string()))
+}
+
+/// The text of a JSON string; empty for anything else.
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+async fn devtools_address(given: &str, within: Duration) -> Result<String, AgentFault> {
+    if !given.starts_with("http://") {
+        return Ok(given.to_owned());
+    }
+    let url = format!("{}/json/version", given.trim_end_matches('/'));
+    let failed = |e: reqwest::Error| AgentFault::NoBrowser(format!("no DevTools at {given}: {e}"));
+    let client = reqwest::Client::builder().no_proxy().timeout(within);
+    let client = super::form_client::tls(client, &[])?.build().map_err(failed)?;
+    let answer: Value = client.get(url).send().await.map_err(failed)?.json().await.map_err(failed)?;
+    match answer["webSocketDebuggerUrl"].as_str() {
+        Some(address) => Ok(address.to_owned()),
+        None => Err(AgentFault::NoBrowser(format!("{given} does not answer like a DevTools endpoint"))),
+    }
+}
