@@ -62,6 +62,7 @@ fn applied(clause: &Clause, judgement: Judgement) -> (Verdict, Judgement) {
         Call::Broken => Verdict::Warning,
         Call::Undecided => Verdict::Inconclusive,
         Call::NotApplicable => Verdict::NotApplicable,
+        Call::NotConfigured => Verdict::NotRun,
     };
     (verdict, judgement)
 }

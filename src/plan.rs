@@ -136,11 +136,9 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
         "client-auth-jwt" => {
             absent(!clients.main.as_ref().is_some_and(|main| main.auth == ClientAuth::PrivateKeyJwt), "idp.clients.main with auth = \"private_key_jwt\"")
         }
-        // The pairwise clause also decides from the metadata alone, marked partial.
+        // Decided by their checks: what the metadata does not even announce fails without a client.
         "second-client" if clause.slug() == "pairwise-offered" => None,
         "second-client" => absent(clients.second.is_none(), "idp.clients.second"),
-        // Without client E the metadata still decides: not announced is a fail.
-        "encryption-client" => None,
         _ => None,
     }
     .or_else(|| match clause.slug() {

@@ -72,6 +72,8 @@ pub enum Call {
     Undecided,
     /// The clause's condition is absent at this target.
     NotApplicable,
+    /// The target file lacks something; the reason names the key.
+    NotConfigured,
 }
 
 /// The outcome of one check, with the exchanges it rests on.
@@ -120,6 +122,11 @@ impl Judgement {
     /// The clause's condition is absent.
     pub fn not_applicable(reason: impl Into<String>) -> Self {
         Self::of(Call::NotApplicable, reason)
+    }
+
+    /// The target file lacks something; `reason` names the key.
+    pub fn not_configured(reason: impl Into<String>) -> Self {
+        Self::of(Call::NotConfigured, reason)
     }
 
     /// Adds what was expected and what was observed.
