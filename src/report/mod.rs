@@ -1,1 +1,8 @@
 //! The report in its formats. `report.json` is the one source; everything here reads the model.
+
+pub mod har;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod terminal;
+pub mod view;
