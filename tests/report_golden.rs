@@ -8,7 +8,7 @@ use std::process::Command;
 
 use ipsie_conform::report::terminal::View;
 use ipsie_conform::report::view::Style;
-use ipsie_conform::report::{har, json, junit, markdown, terminal};
+use ipsie_conform::report::{har, html, json, junit, markdown, terminal};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -88,6 +88,17 @@ fn summary_md() {
     let text = markdown::write(&canned::run().report);
     golden("summary.md", &text);
     assert!(!text.contains("<script>") && !text.contains("@everyone"));
+}
+
+#[test]
+fn report_html() {
+    let run = canned::run();
+    let text = html::write(&run.report, &run.evidence, &run.pngs);
+    golden("report.html", &text);
+    assert_eq!(text.matches("<script>").count(), 1, "hostile text must be escaped");
+    assert!(!text.contains("<img src=x") && !text.contains("login page <b>"));
+    assert!(!text.contains("src=\"http") && !text.contains("url(") && !text.contains("<link"), "nothing from outside");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
 }
 
 #[test]

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 
-use super::view::{EMBEDDED, Group, Style, brief, counts, fix_first, groups, level_title, many, one_line, span, span_s};
+use super::view::{EMBEDDED, Group, Style, brief, counts, cut, fix_first, groups, level_title, many, one_line, span, span_s};
 use crate::model::report::{ClauseRow, Report};
 use crate::model::{LevelVerdict, Verdict};
 
 /// Columns of the verdict word with its indent: `not-applicable` and two spaces around.
 const VERDICT: u16 = 18;
+
+/// Characters of a reason shown at most; `explain` and the other formats show all of it.
+const LONG: usize = 600;
 
 /// What to show and how.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +72,7 @@ impl Page<'_> {
             if passed > 0 && !self.view.verbose {
                 table.add_row([word(Verdict::Pass), Cell::new(many(passed, "clause"))]);
             }
-            writeln!(out, "{}\n", table.trim_fmt())?;
+            writeln!(out, "{}\n", self.print(table))?;
         }
         let mut table = self.table();
         for group in groups.iter().filter(met) {
@@ -78,7 +81,7 @@ impl Page<'_> {
         }
         if !table.is_empty() {
             self.title(out, "Met without remarks")?;
-            writeln!(out, "{}\n", table.trim_fmt())?;
+            writeln!(out, "{}\n", self.print(table))?;
         }
         Ok(())
     }
@@ -86,11 +89,11 @@ impl Page<'_> {
     fn clause(&self, table: &mut Table, clause: &ClauseRow) {
         let id = format!("{}  ({})", one_line(&clause.id), clause.strength);
         table.add_row([word(clause.verdict), Cell::new(id).add_attribute(Attribute::Bold)]);
-        let mut lines = vec![one_line(&clause.reason)];
+        let mut lines = vec![cut(&one_line(&clause.reason), LONG)];
         if clause.verdict != Verdict::Pass {
             for (title, text) in [("expected", &clause.expected), ("observed", &clause.observed)] {
                 if !text.is_empty() {
-                    lines.push(format!("{title}: {}", one_line(text)));
+                    lines.push(format!("{title}: {}", cut(&one_line(text), LONG)));
                 }
             }
         }
@@ -167,14 +170,20 @@ impl Page<'_> {
         let mut table = Table::new();
         let columns = u16::try_from(self.view.style.columns()).unwrap_or(80);
         table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-        let fixed = |width| ColumnConstraint::Absolute(Width::Fixed(width));
-        table.set_constraints([fixed(VERDICT), fixed(columns - VERDICT)]);
         if self.view.style.color {
             table.enforce_styling()
         } else {
             table.force_no_tty()
         };
         table
+    }
+
+    /// The table as text; its columns are known only once it has rows.
+    fn print(&self, mut table: Table) -> String {
+        let columns = u16::try_from(self.view.style.columns()).unwrap_or(80);
+        let fixed = |width| ColumnConstraint::Absolute(Width::Fixed(width));
+        table.set_constraints([fixed(VERDICT), fixed(columns - VERDICT)]);
+        table.trim_fmt()
     }
 
     /// A paragraph, wrapped and indented.
