@@ -179,14 +179,12 @@ fn arrow(out: &mut String, class: &str, (from, to, y): (usize, usize, usize), la
     );
 }
 
-/// `POST /token`, with the host only where it is no URL.
+/// `POST /token?…`; the path as it was sent, since a parser would tidy away what a probe is about (`/../`).
 fn request_label(exchange: &Exchange) -> String {
-    let path = match Url::parse(&exchange.url) {
-        Ok(url) if exchange.url.contains("://") => {
-            let more = if url.query().is_some() { "?…" } else { "" };
-            format!("{}{more}", url.path())
-        }
-        _ => exchange.url.clone(),
+    let rest = exchange.url.split_once("://").map_or(&*exchange.url, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    let path = match rest.split_once('?') {
+        Some((path, _)) => format!("{path}?…"),
+        None => rest.to_owned(),
     };
     one_line(&format!("{} {path}", exchange.method))
 }
@@ -207,18 +205,17 @@ fn response_label(exchange: &Exchange) -> String {
     one_line(&text)
 }
 
-/// A `Location` without parameter values; the host only where it changes.
+/// A `Location` as it was sent, without parameter values; the host only where it changes.
 fn target_of(exchange: &Exchange, location: &str) -> String {
-    let base = Url::parse(&exchange.url).ok();
-    let parsed = base.as_ref().map_or_else(|| Url::parse(location), |base| base.join(location));
-    let Ok(url) = parsed else { return location.to_owned() };
-    let same = base.is_some_and(|base| base.origin() == url.origin());
-    let host = if same { String::new() } else { url.host_str().unwrap_or_default().to_owned() };
-    let fragment = url.fragment().map(|fragment| ("#", fragment));
-    let mut text = format!("{host}{}", url.path());
-    for (sign, part) in url.query().map(|query| ("?", query)).into_iter().chain(fragment) {
-        let names: Vec<&str> = part.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
-        text = format!("{text}{sign}{}", names.join("&"));
+    let origin = Url::parse(&exchange.url).ok().map(|url| url.origin().ascii_serialization());
+    let short = origin.and_then(|origin| location.strip_prefix(&origin).filter(|rest| rest.starts_with('/')).map(str::to_owned));
+    let short = short.unwrap_or_else(|| location.strip_prefix("https://").unwrap_or(location).to_owned());
+    let mut text = String::new();
+    for part in short.split_inclusive(['?', '#', '&']) {
+        let sign = part.chars().last().filter(|c| matches!(c, '?' | '#' | '&'));
+        let name = part.trim_end_matches(['?', '#', '&']);
+        text.push_str(if text.is_empty() { name } else { name.split('=').next().unwrap_or(name) });
+        text.extend(sign);
     }
     text
 }
@@ -292,5 +289,8 @@ mod tests {
     fn labels_tell_redirects_and_errors() {
         assert_eq!(request_label(&exchange(1)), "GET /authorize?…");
         assert_eq!(response_label(&exchange(1)), "302 → suite.example/cb?error&state access_denied");
+        let mut exchange = exchange(1);
+        exchange.response.headers[0].1 = "https://idp.example/a/../b#code=1".into();
+        assert_eq!(response_label(&exchange), "302 → /a/../b#code");
     }
 }
