@@ -4,8 +4,8 @@ use super::sequence::escape;
 use crate::model::LevelVerdict;
 use crate::model::report::{LevelRow, Report};
 
-/// Width of a character in pixels: 11 px Verdana on average, a little generous; `textLength` makes it exact.
-const CHAR: usize = 7;
+/// Twice the width of a character in pixels: 11 px Verdana on average; `textLength` makes it exact.
+const CHAR_X2: usize = 13;
 
 /// The badge of the highest level of each role in the report; the worst verdict colours it.
 pub fn write(report: &Report) -> String {
@@ -31,7 +31,7 @@ pub fn write(report: &Report) -> String {
 }
 
 fn draw(left: &str, right: &str, color: &str) -> String {
-    let (l, r) = (left.chars().count() * CHAR + 12, right.chars().count() * CHAR + 12);
+    let (l, r) = (left.chars().count() * CHAR_X2 / 2 + 12, right.chars().count() * CHAR_X2 / 2 + 12);
     let (width, left, right) = (l + r, escape(left), escape(right));
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{left}: {right}"><title>{left}: {right}</title><clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath><g clip-path="url(#r)"><rect width="{l}" height="20" fill="#24292f"/><rect x="{l}" width="{r}" height="20" fill="{color}"/></g><g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11"><text x="6" y="14" textLength="{}">{left}</text><text x="{}" y="14" textLength="{}">{right}</text></g></svg>

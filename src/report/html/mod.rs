@@ -4,6 +4,7 @@
 //! that stand in the file.
 
 mod context;
+mod scenario;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
