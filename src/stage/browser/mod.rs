@@ -15,10 +15,15 @@ mod form_client;
 mod form_html;
 mod form_jar;
 mod form_visit;
+pub mod recipe;
+mod recipe_page;
+mod recipe_steps;
 pub mod totp;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod recipe_tests;
 #[cfg(test)]
 mod tests;
 
