@@ -10,6 +10,7 @@ mod chrome_link;
 mod chrome_net;
 mod chrome_page;
 mod chrome_process;
+mod chrome_settle;
 pub mod form;
 mod form_client;
 mod form_html;
@@ -26,6 +27,8 @@ mod fixture;
 mod recipe_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::sync::Arc;
 

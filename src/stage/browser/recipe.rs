@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::chrome_net::written;
 use super::recipe_page::{self as read, Wants};
 use super::totp::TotpSource;
 use super::{Act, AgentFault, Hop, Landing, Page};
@@ -138,7 +139,9 @@ pub async fn sign_in(
     recorder: &Recorder,
     scenario: &str,
 ) -> Result<SignedIn, SignInFault> {
-    recorder.redactor.hide(&who.password, &format!("password of {}", who.name));
+    for text in written(&who.password) {
+        recorder.redactor.hide(&text, &format!("password of {}", who.name));
+    }
     let mut login = Login { page, who, until, recorder, end: Instant::now() + who.within, done: SignedIn::default() };
     login.take(start);
     let result = if steps.is_empty() { login.by_page().await } else { login.by_steps(steps).await };

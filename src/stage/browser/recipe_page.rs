@@ -224,8 +224,7 @@ pub(super) fn wants(page: &Landing) -> Wants {
         (0..password).rev().find(|i| fields[*i].kind == "text" && !is_code(&fields[*i]) && !has(&fields[*i].label, &["search"]))
     };
     wants.name = best.or_else(in_front);
-    let offered = |words: &[&str]| page.buttons.iter().position(|button| has(&button.text, words));
-    wants.passkey = offered(&PASSKEY);
+    wants.passkey = page.buttons.iter().position(|button| has(&button.text, &PASSKEY));
     if !fields.iter().any(|field| textual(field) || field.kind == "textarea") {
         let stay = has(&page.title, &STAY) || STAY.iter().any(|text| page.html.to_lowercase().contains(text));
         let exactly = |words: &[&str]| page.buttons.iter().position(|button| words.contains(&button.text.to_lowercase().trim()));
