@@ -44,6 +44,14 @@ impl ChromeAgent {
         recorder: Arc<Recorder>,
         connect: Option<String>,
     ) -> Result<Arc<dyn UserAgent>, AgentFault> {
+        Ok(Arc::new(Self::started(config, recorder, connect).await?))
+    }
+
+    pub(super) async fn started(
+        config: AgentConfig,
+        recorder: Arc<Recorder>,
+        connect: Option<String>,
+    ) -> Result<Self, AgentFault> {
         let within = config.deadline;
         let (process, address) = match connect {
             Some(address) => (None, devtools_address(&address, within).await?),
@@ -64,7 +72,20 @@ impl ChromeAgent {
         let product = answer["product"].as_str().unwrap_or("Chrome/unknown");
         let version = product.rsplit_once('/').map_or(product, |(_, version)| version).to_owned();
         let core = Arc::new(Core { link, config, recorder });
-        Ok(Arc::new(ChromeAgent { core, version, process: Mutex::new(process) }))
+        Ok(ChromeAgent { core, version, process: Mutex::new(process) })
+    }
+
+    /// Its DevTools address.
+    #[cfg(test)]
+    pub(super) fn address_for_test(&self) -> String {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).as_ref().unwrap().address.clone()
+    }
+
+    /// Process id and profile directory.
+    #[cfg(all(test, unix))]
+    pub(super) fn process_for_test(&self) -> (u32, std::path::PathBuf) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().unwrap().for_test()
     }
 }
 

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::chrome::text;
 use super::chrome_calls as calls;
-use super::chrome_page::{ChromePage, End};
+use super::chrome_page::ChromePage;
+use super::chrome_settle::End;
 use super::{Act, AgentFault, Landing, Page, Passkey, ScriptFetch, Visit};
 
 /// Path of the empty page that stands in for an application's own page. It is answered in the browser.

@@ -295,12 +295,9 @@ impl Secrets {
         if value.is_empty() {
             return;
         }
-        let form: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-        let percent = form.replace('+', "%20");
-        let json = serde_json::to_string(value).unwrap_or_default();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for text in [value.to_owned(), form, percent, json.trim_matches('"').to_owned()] {
-            if !text.is_empty() && !all.contains(&text) {
+        for text in written(value) {
+            if !all.contains(&text) {
                 all.push(text);
             }
         }
@@ -310,6 +307,20 @@ impl Secrets {
     pub(super) fn within(&self, body: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|secret| body.contains(secret.as_str()))
     }
+}
+
+/// A value as it is, and as forms, URLs, JSON and HTML write it.
+pub(super) fn written(value: &str) -> Vec<String> {
+    let form: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let percent = form.replace('+', "%20");
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default().to_owned();
+    let html = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let attribute = html.replace('"', "&quot;");
+    let mut all = vec![value.to_owned(), form, percent, json, html, attribute];
+    all.retain(|text| !text.is_empty());
+    all.dedup();
+    all
 }
 
 /// Secrets are shared by the pages of a context.

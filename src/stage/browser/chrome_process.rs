@@ -117,6 +117,11 @@ impl Process {
         }
     }
 
+    #[cfg(all(test, unix))]
+    pub(super) fn for_test(&self) -> (u32, PathBuf) {
+        (self.child.id(), self.profile.as_ref().unwrap().path().to_owned())
+    }
+
     /// Waits for the browser to end by itself, then makes sure; blocking.
     pub(super) fn end(mut self, within: Duration) {
         let until = Instant::now() + within;

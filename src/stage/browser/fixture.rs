@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::{TlsAcceptor, rustls};
 
 use super::AgentConfig;
 
@@ -40,21 +41,52 @@ impl Got {
 /// The running service; it ends with the test's runtime.
 pub(super) struct Fixture {
     pub address: SocketAddr,
+    /// DER of the CA and of the leaf, for a service with TLS.
+    pub certificates: Option<(Vec<u8>, Vec<u8>)>,
     got: Arc<Mutex<Vec<Got>>>,
 }
 
 impl Fixture {
     pub(super) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With TLS, and a CA of its own.
+    pub(super) async fn start_tls() -> Self {
+        let ca_key = rcgen::KeyPair::generate().unwrap();
+        let mut ca = rcgen::CertificateParams::new([]).unwrap();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca_certificate = ca.self_signed(&ca_key).unwrap();
+        let issuer = rcgen::Issuer::new(ca, ca_key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = ["idp.target.test".to_owned(), "rp.suite.test".to_owned()];
+        let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let private = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], private).unwrap();
+        let mut fixture = Self::start_with(Some(TlsAcceptor::from(Arc::new(config)))).await;
+        fixture.certificates = Some((ca_certificate.der().to_vec(), leaf.der().to_vec()));
+        fixture
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let got = Arc::new(Mutex::new(Vec::new()));
         let all = Arc::clone(&got);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&all)));
+                let (all, tls) = (Arc::clone(&all), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        Some(tls) => serve(tls.accept(stream).await.ok()?, all).await,
+                        None => serve(stream, all).await,
+                    }
+                });
             }
         });
-        Fixture { address, got }
+        Fixture { address, certificates: None, got }
     }
 
     /// What arrived at a path so far.
@@ -66,7 +98,9 @@ impl Fixture {
         let to = self.address.to_string();
         AgentConfig {
             suite_hosts: vec!["rp.suite.test".into()],
-            resolve: vec![("*.target.test:80".into(), to.clone()), ("rp.suite.test:80".into(), to)],
+            resolve: ["*.target.test:80", "rp.suite.test:80", "*.target.test:443", "rp.suite.test:443"]
+                .map(|from| (from.to_owned(), to.clone()))
+                .to_vec(),
             roots: Vec::new(),
             leaves: Vec::new(),
             deadline: Duration::from_secs(10),
@@ -75,7 +109,7 @@ impl Fixture {
     }
 }
 
-async fn serve(stream: TcpStream, all: Arc<Mutex<Vec<Got>>>) -> Option<()> {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, all: Arc<Mutex<Vec<Got>>>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -146,6 +180,18 @@ fn idp(got: &Got) -> String {
         (_, "/alert") => html("<script>alert('hello')</script>said hello"),
         (_, "/json") => answer("400 Bad Request", &["content-type: application/json"], r#"{"error":"invalid_request"}"#),
         (_, "/refresh") => html(&format!("<meta http-equiv=refresh content=\"0; url={CALLBACK}\">")),
+        (_, "/passkey") => html(
+            "<script>setTimeout(async () => {
+               const publicKey = { challenge: new Uint8Array(16), userVerification: 'required' };
+               const got = await navigator.credentials.get({ publicKey });
+               document.body.insertAdjacentHTML('beforeend', `<p id=signed>${got.id}</p>`);
+             })</script>",
+        ),
+        (_, "/basic") => answer("401 Unauthorized", &["www-authenticate: Basic realm=x"], "who are you?"),
+        (_, "/busy") => html("<script>setTimeout(() => { for (;;) {} }, 0)</script>"),
+        (_, "/hsts") => answer("200 OK", &["strict-transport-security: max-age=600", "content-type: text/html"], "secure"),
+        (_, "/secure") => answer("302 Found", &["location: https://rp.suite.test/cb?code=c0de&state=s"], ""),
+        (_, "/mixed") => answer("302 Found", &["location: http://idp.target.test/secure"], ""),
         (_, "/slow") => html("at last"),
         (_, "/formpost") => html(
             "<form id=f method=post action='http://rp.suite.test/cb'><input type=hidden name=code value='a&b=c'>\

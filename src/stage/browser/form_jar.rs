@@ -145,11 +145,10 @@ fn parse(url: &Url, set_cookie: &str) -> Option<Cookie> {
         };
     }
     let host_prefix = cookie.name.starts_with("__Host-");
-    let refused = (cookie.secure && !trustworthy(url))
-        || (cookie.same_site == SameSite::None && !cookie.secure)
-        || ((host_prefix || cookie.name.starts_with("__Secure-")) && !cookie.secure)
-        || (host_prefix && (!cookie.host_only || cookie.path != "/"));
-    (!refused).then_some(cookie)
+    let needs_secure = host_prefix || cookie.name.starts_with("__Secure-") || cookie.same_site == SameSite::None;
+    let secure_fits = if cookie.secure { trustworthy(url) } else { !needs_secure };
+    let host_fits = !host_prefix || (cookie.host_only && cookie.path == "/");
+    (secure_fits && host_fits).then_some(cookie)
 }
 
 fn trustworthy(url: &Url) -> bool {

@@ -10,17 +10,25 @@ mod chrome_link;
 mod chrome_net;
 mod chrome_page;
 mod chrome_process;
+mod chrome_settle;
 pub mod form;
 mod form_client;
 mod form_html;
 mod form_jar;
 mod form_visit;
+pub mod recipe;
+mod recipe_page;
+mod recipe_steps;
 pub mod totp;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod recipe_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::sync::Arc;
 

@@ -9,14 +9,14 @@ use super::form::FormAgent;
 use super::{Act, AgentFault, Landing, Page, ScriptFetch, UserAgent, Visit};
 use crate::stage::recorder::Recorder;
 
-struct World {
-    fixture: Fixture,
-    recorder: Arc<Recorder>,
-    agent: Arc<dyn UserAgent>,
+pub(super) struct World {
+    pub fixture: Fixture,
+    pub recorder: Arc<Recorder>,
+    pub agent: Arc<dyn UserAgent>,
 }
 
 impl World {
-    async fn chrome() -> Option<World> {
+    pub async fn chrome() -> Option<World> {
         Self::chrome_within(Duration::from_secs(10)).await
     }
 
@@ -33,14 +33,14 @@ impl World {
         Some(World { fixture, recorder, agent })
     }
 
-    async fn form() -> World {
+    pub async fn form() -> World {
         let fixture = Fixture::start().await;
         let recorder = Arc::new(Recorder::default());
         let agent = FormAgent::new(fixture.config(), Arc::clone(&recorder)).unwrap();
         World { fixture, recorder, agent }
     }
 
-    async fn page(&self) -> Box<dyn Page> {
+    pub async fn page(&self) -> Box<dyn Page> {
         self.agent.context("test").await.unwrap().page("test").await.unwrap()
     }
 
@@ -49,7 +49,7 @@ impl World {
     }
 }
 
-async fn get(page: &mut dyn Page, path: &str) -> Landing {
+pub(super) async fn get(page: &mut dyn Page, path: &str) -> Landing {
     page.go(Visit::Get(format!("{IDP}{path}")), "visit").await.unwrap()
 }
 

@@ -16,7 +16,11 @@ const MARGIN: u64 = 2;
 pub struct TotpSource {
     key: Arc<hmac::Key>,
     last: Arc<Mutex<u64>>,
+    waiting: Option<Waiting>,
 }
+
+/// Is told how long a login waits for the next unused code.
+pub type Waiting = Arc<dyn Fn(Duration) + Send + Sync>;
 
 impl std::fmt::Debug for TotpSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,19 +41,29 @@ impl TotpSource {
             return Err("the TOTP secret is empty".into());
         }
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
-        Ok(TotpSource { key: Arc::new(key), last: Arc::default() })
+        Ok(TotpSource { key: Arc::new(key), last: Arc::default(), waiting: None })
     }
 
-    /// The code of the first time step that no login has used yet. `on_wait` is told how long that is away, if it is.
-    pub async fn code(&self, on_wait: impl Fn(Duration)) -> String {
+    /// The same authenticator; `waiting` is called before each wait for the next time step.
+    #[must_use]
+    pub fn on_wait(mut self, waiting: Waiting) -> Self {
+        self.waiting = Some(waiting);
+        self
+    }
+
+    /// The code of the first time step that no login has used yet, and how long that was waited for (up to 30 s per login
+    /// that is ahead).
+    pub async fn code(&self) -> (String, Duration) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let step = self.reserve(now.as_secs());
         let wait = Duration::from_secs(step * STEP).saturating_sub(now);
         if !wait.is_zero() {
-            on_wait(wait);
+            if let Some(waiting) = &self.waiting {
+                waiting(wait);
+            }
             tokio::time::sleep(wait).await;
         }
-        self.at(step)
+        (self.at(step), wait)
     }
 
     /// Takes the next unused time step, now or later.
