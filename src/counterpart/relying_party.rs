@@ -274,7 +274,7 @@ impl Stage {
         let mut nonce_used = false;
         for attempt in 0..2 {
             // A fresh assertion and proof for every attempt, else a repeat is refused for the wrong reason.
-            let ask = self.authenticated(&endpoint, request).await?;
+            let ask = self.authenticated_form(&endpoint, &request.client, request.fields.clone(), request.proof).await?;
             let ask = match dpop {
                 Some(dpop) => ask.header("dpop", dpop.proof(&dpop.claims("POST", &endpoint, None))),
                 None => ask,
@@ -293,23 +293,29 @@ impl Stage {
         Err(Obstacle::target("the token endpoint asked for a DPoP nonce twice", "A nonce that was just given must be taken (RFC 9449 8)."))
     }
 
-    async fn authenticated(&self, endpoint: &str, request: &TokenRequest) -> Result<Ask, Obstacle> {
-        let client = self.world.client(&request.client).ok_or_else(|| missing_client(&request.client))?;
-        let mut fields = request.fields.clone();
+    /// A form POST to this endpoint with the client's authentication added.
+    pub async fn authenticated_form(
+        &self,
+        endpoint: &str,
+        name: &str,
+        mut fields: Vec<(String, String)>,
+        proof: Proof,
+    ) -> Result<Ask, Obstacle> {
+        let client = self.world.client(name).ok_or_else(|| missing_client(name))?;
         let secret = |proof| match (&client.secret, proof) {
             (_, Proof::Forged) => Ok(random(24)),
             (Some(reference), _) => {
                 let secret = self.world.secrets.get(reference).map_err(|fault| Obstacle::config(fault.to_string(), "Mend the client's secret."))?;
-                self.world.recorder.redactor.hide(&secret, &format!("secret of client {}", request.client));
+                self.world.recorder.redactor.hide(&secret, &format!("secret of client {name}"));
                 Ok(secret)
             }
             (None, _) => Err(Obstacle::config(
-                format!("idp.clients.{} has no secret", request.client),
+                format!("idp.clients.{name} has no secret"),
                 "Add secret = \"env:NAME\" or use private_key_jwt.",
             )),
         };
         let mut authorization = None;
-        match (client.auth, request.proof) {
+        match (client.auth, proof) {
             (ClientAuth::None, _) | (_, Proof::Nothing) => fields.push(("client_id".into(), client.id.clone())),
             (ClientAuth::PrivateKeyJwt, proof) => {
                 let claims = assertion_claims(&client.id, self.audience().await?);

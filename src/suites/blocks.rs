@@ -210,6 +210,27 @@ pub mod examples {
         }
     }
 
+    /// An ID token of the main client with these claims, received at 1000.
+    pub fn id_token(claims: serde_json::Value) -> crate::wire::seen::IdTokenSeen {
+        crate::wire::seen::IdTokenSeen {
+            client: "main".into(),
+            login: "silent".into(),
+            header: serde_json::json!({"alg": "ES256"}),
+            claims: claims.as_object().cloned().unwrap_or_default(),
+            attributes: Vec::new(),
+            sub_is_email: false,
+            client_id: "client".into(),
+            nonce: None,
+            signature: Ok(serde_json::json!({"kty": "EC", "crv": "P-256"})),
+            encrypted: None,
+            at_hash_fits: None,
+            date: Some(1000),
+            received: 1000,
+            began: 990,
+            exchange: "x0003".into(),
+        }
+    }
+
     pub fn block(held: bool, outcome: Outcome) -> Block {
         Block { held, tried: vec![Tried { authz: authz(outcome), redeemed: None }] }
     }

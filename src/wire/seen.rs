@@ -133,6 +133,9 @@ pub const PROTOCOL_CLAIMS: [&str; 22] = [
     "session_expiry", "tenant", "aud_sub", "ver", "tid", "oid",
 ];
 
+/// `login` of ID tokens that are not the main user's.
+pub const OTHER_USER: &str = "other user";
+
 /// An ID token as received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdTokenSeen {

@@ -3,28 +3,12 @@ use serde_json::json;
 use super::super::{AccessSeen, HopSeen, UserInfoSeen};
 use super::*;
 use crate::model::Call::{self, Broken, Doubtful, NotApplicable, Pass, Undecided};
-use crate::suites::blocks::examples::{authz, token};
+use crate::suites::blocks::examples::{authz, id_token, token};
 use crate::wire::seen::IdTokenSeen;
 
 fn good() -> Seen {
     let claims = json!({"sub": "u1", "nonce": "n", "iat": 1000, "auth_time": 995, "acr": "mfa-class", "amr": ["pwd", "otp"]});
-    let id_token = IdTokenSeen {
-        client: "main".into(),
-        login: "typed".into(),
-        header: json!({"alg": "ES256"}),
-        claims: claims.as_object().cloned().unwrap(),
-        attributes: Vec::new(),
-        sub_is_email: false,
-        client_id: "client".into(),
-        nonce: Some("n".into()),
-        signature: Ok(json!({})),
-        encrypted: None,
-        at_hash_fits: None,
-        date: Some(1000),
-        received: 1000,
-        began: 990,
-        exchange: "x3".into(),
-    };
+    let id_token = IdTokenSeen { login: "typed".into(), nonce: Some("n".into()), ..id_token(claims) };
     let hop = |method: &str, status, page, to_suite, credentials| HopSeen {
         method: method.into(),
         at: "https://op/login".into(),

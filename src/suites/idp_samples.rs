@@ -1,0 +1,110 @@
+//! idp-samples: every code and token of the run, looked at together. Sends nothing.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::Judgement;
+use crate::stage::Stage;
+use crate::suite::{Check, Obstacle, Scenario};
+use crate::wire::entropy::{Estimate, estimate};
+use crate::wire::jose;
+use crate::wire::seen::IdTokenSeen;
+
+mod checks;
+
+/// All samples.
+pub struct Samples;
+
+/// What the samples show; no code and no token is in here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Seen {
+    /// The issuer of the metadata.
+    pub issuer: String,
+    /// `acr_values_supported`.
+    pub acr_supported: Vec<String>,
+    /// Randomness of authorization codes.
+    pub codes: Estimate,
+    /// Randomness of opaque access tokens.
+    pub access: Estimate,
+    /// Algorithms of access tokens that are JWTs.
+    pub access_algs: Vec<String>,
+    /// Randomness of opaque refresh tokens.
+    pub refresh: Estimate,
+    /// Every ID token.
+    pub id_tokens: Vec<IdTokenSeen>,
+    /// Tokens seen in a front channel, with the exchange.
+    pub leaks: Vec<(String, String)>,
+    /// Authorization responses seen.
+    pub responses: usize,
+}
+
+impl Scenario for Samples {
+    type Seen = Seen;
+    const ID: &'static str = "idp-samples";
+    const TITLE: &'static str = "looks at every code and token of the run together";
+    const AFTER: &'static [&'static str] = &["*"];
+    const CHECKS: &'static [Check<Seen>] = checks::ALL;
+
+    async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
+        let world = &stage.world;
+        let mut samples = world.samples().clone();
+        // The same code seen at several hops is one sample; a repeat is one that came from another response.
+        samples.codes.dedup();
+        let (jwts, opaque): (Vec<String>, Vec<String>) = samples.access.iter().cloned().partition(|token| jose::read(token).is_ok());
+        let algs: BTreeSet<String> = jwts.iter().filter_map(|token| Some(jose::read(token).ok()?.alg().to_owned())).collect();
+        let refresh: Vec<String> = samples.refresh.iter().filter(|token| jose::read(token).is_err()).cloned().collect();
+        Ok(Seen {
+            issuer: world.idp.issuer.clone(),
+            acr_supported: world.discovery.list("acr_values_supported").into_iter().map(str::to_owned).collect(),
+            codes: estimate(&samples.codes),
+            access: estimate(&opaque),
+            access_algs: algs.into_iter().collect(),
+            refresh: estimate(&refresh),
+            id_tokens: samples.id_tokens,
+            leaks: samples.leaks,
+            responses: samples.responses,
+        })
+    }
+}
+
+/// The main user's tokens of client A.
+fn of_main(seen: &Seen) -> impl Iterator<Item = &IdTokenSeen> {
+    seen.id_tokens.iter().filter(|token| token.client == "main" && token.login != crate::wire::seen::OTHER_USER)
+}
+
+/// Tokens of logins: a refreshed token is judged by sl1.idp.refresh-new-id-token.
+fn of_logins(seen: &Seen) -> impl Iterator<Item = &IdTokenSeen> {
+    seen.id_tokens.iter().filter(|token| token.login != "refresh")
+}
+
+/// Runs one demand over tokens; the first offender of each kind is told, with how many there are.
+fn every<'a>(tokens: impl Iterator<Item = &'a IdTokenSeen>, demand: impl Fn(&IdTokenSeen) -> Option<String>, pass: &str) -> Judgement {
+    let mut all = 0;
+    let mut broken: Vec<(String, usize, String)> = Vec::new();
+    let mut last = None;
+    for token in tokens {
+        all += 1;
+        match demand(token) {
+            Some(why) => match broken.iter_mut().find(|(known, ..)| *known == why) {
+                Some(entry) => entry.1 += 1,
+                None => broken.push((why, 1, token.exchange.clone())),
+            },
+            None => last = Some(token.exchange.clone()),
+        }
+    }
+    if all == 0 {
+        return Judgement::undecided("no ID token was returned");
+    }
+    if broken.is_empty() {
+        return Judgement::pass(format!("{pass} ({all} ID tokens)")).cite(last.as_ref());
+    }
+    let cites: Vec<String> = broken.iter().map(|(_, _, exchange)| exchange.clone()).collect();
+    let told: Vec<String> = broken.into_iter().map(|(why, count, _)| format!("{why} ({count} of {all} ID tokens)")).collect();
+    Judgement::broken(told.join("; ")).cite(&cites)
+}
+
+fn text(value: &Value) -> String {
+    if value.is_null() { "missing".into() } else { value.to_string() }
+}
