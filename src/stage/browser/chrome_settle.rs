@@ -60,9 +60,7 @@ impl ChromePage {
                     unchanging = false;
                     // A script request stops counting by itself, an announcement too.
                     wake = Instant::now() + Duration::from_secs(1);
-                } else if Instant::now() >= self.activity + QUIET {
-                    return Ok(End::Settled);
-                } else if unchanging && self.net.complete() {
+                } else if Instant::now() >= self.activity + QUIET || (unchanging && self.net.complete()) {
                     return Ok(End::Settled);
                 } else if checked.as_ref() != Some(&self.net.document) {
                     checked = Some(self.net.document.clone());
@@ -147,6 +145,10 @@ impl ChromePage {
                 }
             }
         };
+        // The browser's own error page is not the target's.
+        if landing.url.starts_with("chrome-error:") {
+            landing = Landing { url: self.net.document_url().unwrap_or_default(), ..Landing::default() };
+        }
         landing.hops = self.record(step, body);
         match end {
             End::Arrival(arrival) => landing.arrival = Some(arrival),
