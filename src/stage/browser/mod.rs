@@ -21,6 +21,7 @@ pub mod recipe;
 mod recipe_login;
 mod recipe_page;
 mod recipe_steps;
+mod recipe_words;
 mod secrets;
 pub mod totp;
 
