@@ -9,10 +9,10 @@ use headless_chrome::protocol::cdp::{Browser, Target};
 use serde_json::Value;
 
 use super::chrome_link::Link;
-use super::chrome_net::SharedSecrets;
 use super::chrome_page::ChromePage;
 use super::chrome_process::Process;
 pub use super::chrome_process::find_chrome;
+use super::secrets::Secrets;
 use super::{AgentConfig, AgentFault, Context, Page, UserAgent};
 use crate::stage::recorder::Recorder;
 
@@ -107,8 +107,7 @@ impl UserAgent for ChromeAgent {
                 origins_with_universal_network_access: None,
             };
             let answer = self.core.link.call(create, self.core.config.deadline).await?;
-            let jar =
-                Jar { core: Arc::clone(&self.core), id: text(&answer["browserContextId"]), secrets: SharedSecrets::default() };
+            let jar = Jar { core: Arc::clone(&self.core), id: text(&answer["browserContextId"]), secrets: Secrets::default() };
             Ok(Arc::new(ChromeContext(Arc::new(jar))) as Arc<dyn Context>)
         }
         .boxed()
@@ -133,7 +132,7 @@ impl UserAgent for ChromeAgent {
 pub(super) struct Jar {
     pub core: Arc<Core>,
     pub id: String,
-    pub secrets: SharedSecrets,
+    pub secrets: Secrets,
 }
 
 impl Drop for Jar {

@@ -46,11 +46,11 @@ pub(super) fn create_target(context: &str) -> Target::CreateTarget {
     }
 }
 
-/// Network events, with request bodies up to 64 KiB.
+/// Network events, with request bodies up to 64 KiB. Bodies that are kept for later questions do not fill the memory.
 pub(super) fn network_enable() -> Network::Enable {
     Network::Enable {
-        max_total_buffer_size: None,
-        max_resource_buffer_size: None,
+        max_total_buffer_size: Some(32 << 20),
+        max_resource_buffer_size: Some(4 << 20),
         max_post_data_size: Some(65_536),
         report_direct_socket_traffic: None,
         enable_durable_messages: None,

@@ -4,12 +4,12 @@
 //! event they belong to; per request id both stand in order, so the n-th belongs to the n-th.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::secrets::Secrets;
 use super::{AgentConfig, Arrival, Hop};
 use crate::model::Party;
 use crate::stage::recorder::{Raw, RawExchange, Recorder};
@@ -107,15 +107,15 @@ impl Net {
         let kind = params["type"].as_str().unwrap_or_default();
         let main = kind == "Document" && params["frameId"].as_str() == Some(main_frame);
         let script = matches!(kind, "XHR" | "Fetch");
-        if !(main || script) || !params["request"]["url"].as_str().is_some_and(|url| url.starts_with("http")) {
-            return false;
-        }
         if params["redirectResponse"].is_object()
             && let Some(before) = self.open(id)
         {
             before.answer(&params["redirectResponse"], params["redirectHasExtraInfo"].as_bool());
             before.finished = true;
             before.ended = params["timestamp"].as_f64();
+        }
+        if !(main || script) || !params["request"]["url"].as_str().is_some_and(|url| url.starts_with("http")) {
+            return false;
         }
         let request = &params["request"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -163,6 +163,11 @@ impl Net {
     pub(super) fn document_type(&self) -> Option<&str> {
         let flight = self.last_document()?;
         flight.answered.then_some(&*flight.mime)
+    }
+
+    /// URL of the newest main document.
+    pub(super) fn document_url(&self) -> Option<String> {
+        self.last_document().map(|flight| format!("{}{}", flight.url, flight.fragment))
     }
 
     fn last_document(&self) -> Option<&Flight> {
@@ -284,47 +289,6 @@ impl Flight {
         }
     }
 }
-
-/// Values typed as secret in a context.
-#[derive(Default)]
-pub(super) struct Secrets(Mutex<Vec<String>>);
-
-impl Secrets {
-    /// Remembers a value, also as forms and JSON write it.
-    pub(super) fn add(&self, value: &str) {
-        if value.is_empty() {
-            return;
-        }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for text in written(value) {
-            if !all.contains(&text) {
-                all.push(text);
-            }
-        }
-    }
-
-    /// Does a body carry one of them?
-    pub(super) fn within(&self, body: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|secret| body.contains(secret.as_str()))
-    }
-}
-
-/// A value as it is, and as forms, URLs, JSON and HTML write it.
-pub(super) fn written(value: &str) -> Vec<String> {
-    let form: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let percent = form.replace('+', "%20");
-    let json = serde_json::to_string(value).unwrap_or_default();
-    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default().to_owned();
-    let html = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let attribute = html.replace('"', "&quot;");
-    let mut all = vec![value.to_owned(), form, percent, json, html, attribute];
-    all.retain(|text| !text.is_empty());
-    all.dedup();
-    all
-}
-
-/// Secrets are shared by the pages of a context.
-pub(super) type SharedSecrets = Arc<Secrets>;
 
 fn take_first<T>(all: &mut HashMap<String, Vec<T>>, id: &str) -> Option<T> {
     let queue = all.get_mut(id)?;

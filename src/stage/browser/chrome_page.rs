@@ -55,7 +55,7 @@ impl ChromePage {
         let attach = Target::AttachToTarget { target_id: target.clone(), flatten: Some(true) };
         let session = text(&link.call(attach, within).await?["sessionId"]);
         let events = link.listen(&session);
-        let mut page = ChromePage {
+        let page = ChromePage {
             net: Net::default(),
             scenario: scenario.to_owned(),
             target,
@@ -68,11 +68,11 @@ impl ChromePage {
             navigation: None,
             jar,
         };
-        // Sent together; the browser works them off in order, so the last answer is enough.
+        // The browser works commands off in order: whatever comes next finds them done, and nobody has to wait for them.
         page.send(Page::Enable { enable_file_chooser_opened_event: None });
         page.send(Page::SetLifecycleEventsEnabled { enabled: true });
+        page.send(calls::network_enable());
         page.send(calls::viewport());
-        page.call(calls::network_enable(), Instant::now() + within).await?.map_err(AgentFault::Lost)?;
         Ok(page)
     }
 

@@ -34,6 +34,7 @@ impl ChromePage {
     /// Waits until nothing more is to come. With `patient`, even a page that cannot change by itself is given the time in
     /// which an act shows its effect.
     pub(super) async fn settle(&mut self, patient: bool, until: Instant) -> Result<End, AgentFault> {
+        let mut unchanging = false;
         let mut checked = patient.then(|| self.net.document.clone());
         loop {
             if self.crashed {
@@ -56,17 +57,15 @@ impl ChromePage {
             } else {
                 let announced = self.scheduled.is_some_and(|limit| Instant::now() < limit);
                 if announced || self.loading || self.net.scripts_in_flight() {
+                    unchanging = false;
                     // A script request stops counting by itself, an announcement too.
                     wake = Instant::now() + Duration::from_secs(1);
-                } else if Instant::now() >= self.activity + QUIET {
+                } else if Instant::now() >= self.activity + QUIET || (unchanging && self.net.complete()) {
                     return Ok(End::Settled);
                 } else if checked.as_ref() != Some(&self.net.document) {
                     checked = Some(self.net.document.clone());
-                    let at = self.activity;
-                    let unchanging = self.evaluate(UNCHANGING.to_owned(), until).await?;
-                    if unchanging == Ok(Value::Bool(true)) && at == self.activity && self.net.complete() {
-                        return Ok(End::Settled);
-                    }
+                    // What came in meanwhile is looked at in the next round.
+                    unchanging = self.evaluate(UNCHANGING.to_owned(), until).await? == Ok(Value::Bool(true));
                     continue;
                 } else {
                     wake = self.activity + QUIET;
@@ -146,6 +145,10 @@ impl ChromePage {
                 }
             }
         };
+        // The browser's own error page is not the target's.
+        if landing.url.starts_with("chrome-error:") {
+            landing = Landing { url: self.net.document_url().unwrap_or_default(), ..Landing::default() };
+        }
         landing.hops = self.record(step, body);
         match end {
             End::Arrival(arrival) => landing.arrival = Some(arrival),

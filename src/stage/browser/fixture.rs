@@ -187,6 +187,7 @@ fn idp(got: &Got) -> String {
                document.body.insertAdjacentHTML('beforeend', `<p id=signed>${got.id}</p>`);
              })</script>",
         ),
+        (_, "/custom") => to("com.example.app:/cb?code=c0de"),
         (_, "/basic") => answer("401 Unauthorized", &["www-authenticate: Basic realm=x"], "who are you?"),
         (_, "/busy") => html("<script>setTimeout(() => { for (;;) {} }, 0)</script>"),
         (_, "/hsts") => answer("200 OK", &["strict-transport-security: max-age=600", "content-type: text/html"], "secure"),

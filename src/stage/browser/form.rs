@@ -7,10 +7,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::chrome_net::Secrets;
 use super::form_client::FormClient;
 use super::form_html::{self, Document, Effect};
 use super::form_jar::CookieJar;
+use super::secrets::Secrets;
 use super::{Act, AgentConfig, AgentFault, Context, Landing, Page, Passkey, ScriptFetch, UserAgent, Visit};
 use crate::stage::recorder::Recorder;
 

@@ -41,8 +41,8 @@ pub(super) enum Effect {
 
 /// A parsed page. Not `Send`: parse, ask, drop.
 pub(super) struct Document {
-    html: Html,
-    base: Url,
+    pub html: Html,
+    pub base: Url,
 }
 
 impl Document {
@@ -110,7 +110,7 @@ impl Document {
         Some(self.submission(form, default, filled).map_or(Effect::Nothing, Effect::Request))
     }
 
-    fn all(&self, selector: &str) -> Vec<ElementRef<'_>> {
+    pub(super) fn all(&self, selector: &str) -> Vec<ElementRef<'_>> {
         Selector::parse(selector).map(|selector| self.html.select(&selector).collect()).unwrap_or_default()
     }
 
@@ -161,61 +161,8 @@ impl Document {
         Button { at: self.selector(element), text: shown, name: get("name"), value: get("value"), submits }
     }
 
-    /// The form that an element belongs to.
-    fn form(&self, element: ElementRef<'_>) -> Option<ElementRef<'_>> {
-        match element.attr("form") {
-            Some(id) => first(&self.html, &format!("form[id={}]", quoted(id))),
-            // Found anew in the document, so that it lives as long as this.
-            None => {
-                let form = ancestors(element).find(|parent| parent.value().name() == "form")?;
-                self.all("form").into_iter().find(|candidate| *candidate == form)
-            }
-        }
-    }
-
-    fn controls(&self, form: ElementRef<'_>) -> Vec<ElementRef<'_>> {
-        let all = self.all("input, select, textarea, button");
-        all.into_iter().filter(|control| self.form(*control) == Some(form)).collect()
-    }
-
-    /// HTML, "constructing the entry list" and "form submission".
-    fn submission(&self, form: ElementRef<'_>, by: Option<ElementRef<'_>>, filled: &HashMap<String, String>) -> Option<Request> {
-        let mut entries: Vec<(String, String)> = Vec::new();
-        for control in self.controls(form) {
-            let name = control.attr("name").unwrap_or_default();
-            if name.is_empty() || control.attr("disabled").is_some() {
-                continue;
-            }
-            if is_button(control) {
-                if by == Some(control) && kind(control) != "image" {
-                    entries.push((name.to_owned(), control.attr("value").unwrap_or_default().to_owned()));
-                }
-                continue;
-            }
-            let typed = filled.get(&self.selector(control)).cloned();
-            if matches!(kind(control).as_str(), "checkbox" | "radio") && control.value().name() == "input" {
-                if typed.map_or(control.attr("checked").is_some(), |value| !value.is_empty()) {
-                    entries.push((name.to_owned(), control.attr("value").unwrap_or("on").to_owned()));
-                }
-            } else if let Some(value) = typed.or_else(|| self.initial(control)) {
-                entries.push((name.to_owned(), value));
-            }
-        }
-        let own = |by_name: &str, name: &str| by.and_then(|by| by.attr(by_name)).or(form.attr(name));
-        let mut url = self.base.join(own("formaction", "action").unwrap_or_default()).ok()?;
-        if !url.scheme().starts_with("http") {
-            return None;
-        }
-        let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&entries).finish();
-        if own("formmethod", "method").is_some_and(|method| method.eq_ignore_ascii_case("post")) {
-            return Some(Request { method: "POST", url, body: Some(encoded) });
-        }
-        url.set_query(Some(&encoded));
-        Some(Request { method: "GET", url, body: None })
-    }
-
     /// The value that a control has before anybody types; `None` for one that sends nothing.
-    fn initial(&self, control: ElementRef<'_>) -> Option<String> {
+    pub(super) fn initial(&self, control: ElementRef<'_>) -> Option<String> {
         let get = |element: ElementRef<'_>| element.attr("value").map_or_else(|| text(element), str::to_owned);
         match control.value().name() {
             "select" => {
@@ -241,23 +188,8 @@ impl Document {
         refresh(meta.attr("content")?, &self.base)
     }
 
-    /// A form that a script would send at once: to the suite (`response_mode=form_post`), or on to another party.
-    fn auto_form(&self, suite: impl Fn(&str) -> bool) -> Option<Request> {
-        let forms = self.all("form");
-        let submitted = self.all("script").into_iter().any(|script| script.text().any(|text| text.contains("submit()")))
-            || self.all("body[onload]").into_iter().any(|body| body.attr("onload").is_some_and(|text| text.contains("submit()")));
-        forms.iter().find_map(|form| {
-            let controls = self.controls(*form);
-            let only_hidden =
-                !controls.is_empty() && controls.iter().all(|control| kind(*control) == "hidden" || is_button(*control));
-            let request = self.submission(*form, None, &HashMap::new()).filter(|_| only_hidden)?;
-            let hidden = controls.iter().any(|control| kind(*control) == "hidden");
-            (hidden && (suite(request.url.as_str()) || (submitted && forms.len() == 1))).then_some(request)
-        })
-    }
-
     /// A selector that names exactly this element.
-    fn selector(&self, element: ElementRef<'_>) -> String {
+    pub(super) fn selector(&self, element: ElementRef<'_>) -> String {
         let only = |at: &str| matches!(self.all(at)[..], [one] if one == element);
         let tag = element.value().name();
         if let Some(id) = element.attr("id") {
@@ -301,15 +233,15 @@ pub(super) fn refresh(content: &str, base: &Url) -> Option<Request> {
     Some(Request { method: "GET", url: base.join(target).ok()?, body: None })
 }
 
-fn first<'a>(html: &'a Html, selector: &str) -> Option<ElementRef<'a>> {
+pub(super) fn first<'a>(html: &'a Html, selector: &str) -> Option<ElementRef<'a>> {
     html.select(&Selector::parse(selector).ok()?).next()
 }
 
-fn ancestors(element: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
+pub(super) fn ancestors(element: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
     element.ancestors().filter_map(ElementRef::wrap)
 }
 
-fn kind(element: ElementRef<'_>) -> String {
+pub(super) fn kind(element: ElementRef<'_>) -> String {
     let given = element.attr("type").map(str::to_ascii_lowercase);
     match element.value().name() {
         "input" => given.unwrap_or_else(|| "text".into()),
@@ -318,7 +250,7 @@ fn kind(element: ElementRef<'_>) -> String {
     }
 }
 
-fn is_button(element: ElementRef<'_>) -> bool {
+pub(super) fn is_button(element: ElementRef<'_>) -> bool {
     match element.value().name() {
         "button" => true,
         "input" => matches!(kind(element).as_str(), "submit" | "image" | "button" | "reset"),
@@ -326,7 +258,7 @@ fn is_button(element: ElementRef<'_>) -> bool {
     }
 }
 
-fn submits(element: ElementRef<'_>) -> bool {
+pub(super) fn submits(element: ElementRef<'_>) -> bool {
     is_button(element) && matches!(kind(element).as_str(), "submit" | "image")
 }
 
@@ -346,6 +278,6 @@ fn text(element: ElementRef<'_>) -> String {
     all.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -15,10 +15,14 @@ pub mod form;
 mod form_client;
 mod form_html;
 mod form_jar;
+mod form_submit;
 mod form_visit;
 pub mod recipe;
+mod recipe_login;
 mod recipe_page;
 mod recipe_steps;
+mod recipe_words;
+mod secrets;
 pub mod totp;
 
 #[cfg(test)]

@@ -1,17 +1,15 @@
 //! Signing in, as a user does it: by what the page itself asks for, or by explicit steps.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::chrome_net::written;
-use super::recipe_page::{self as read, Wants};
+use super::recipe_login::Login;
+use super::recipe_page as read;
+use super::secrets::written;
 use super::totp::TotpSource;
-use super::{Act, AgentFault, Hop, Landing, Page};
+use super::{AgentFault, Hop, Landing, Page};
 use crate::model::target::Step;
 use crate::stage::recorder::Recorder;
-
-/// Pages one login may show.
-const PAGES: usize = 12;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +43,13 @@ impl Credentials {
         Credentials { name, password, totp, passkey, within: Duration::from_secs(120), refused: Arc::default() }
     }
 
-    fn refused(&self) -> Option<String> {
+    /// Where the password was refused, once it was.
+    pub(super) fn refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_refused(&self, url: &str) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.to_owned());
     }
 }
 
@@ -142,8 +145,7 @@ pub async fn sign_in(
     for text in written(&who.password) {
         recorder.redactor.hide(&text, &format!("password of {}", who.name));
     }
-    let mut login = Login { page, who, until, recorder, end: Instant::now() + who.within, done: SignedIn::default() };
-    login.take(start);
+    let mut login = Login::new(page, start, who, until, recorder);
     let result = if steps.is_empty() { login.by_page().await } else { login.by_steps(steps).await };
     let Login { page, done, .. } = login;
     match result {
@@ -154,232 +156,5 @@ pub async fn sign_in(
             }
             Err(fault)
         }
-    }
-}
-
-/// A login under way.
-pub(super) struct Login<'a> {
-    page: &'a mut dyn Page,
-    pub who: &'a Credentials,
-    pub until: Until,
-    recorder: &'a Recorder,
-    end: Instant,
-    pub done: SignedIn,
-}
-
-impl Login<'_> {
-    /// The next page.
-    fn take(&mut self, mut landing: Landing) {
-        self.done.hops.append(&mut landing.hops);
-        if asks_for_credentials(&landing) {
-            self.done.credential_pages += 1;
-        }
-        self.done.landing = landing;
-    }
-
-    pub(super) fn arrived(&self) -> bool {
-        self.done.landing.arrival.is_some()
-    }
-
-    pub(super) fn typed(&self, what: Typed) -> bool {
-        self.done.typed.contains(&what)
-    }
-
-    pub(super) fn stuck(&self, why: impl Into<String>) -> SignInFault {
-        let page = &self.done.landing;
-        SignInFault::Stuck { url: page.url.clone(), title: page.title.clone(), fields: read::field_names(page), why: why.into() }
-    }
-
-    /// Does something on the page, within the login's deadline.
-    pub(super) async fn act(&mut self, acts: &[Act], step: &str) -> Result<(), SignInFault> {
-        self.checked(acts)?;
-        let left = self.end.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, self.page.act(acts, step)).await {
-            Ok(landing) => {
-                let landing = landing?;
-                self.take(landing);
-            }
-            Err(_) => return Err(self.late()),
-        }
-        match &self.done.landing.error {
-            Some(error) => Err(self.stuck(error.clone())),
-            None => Ok(()),
-        }
-    }
-
-    /// Waits for an element, within the login's deadline.
-    pub(super) async fn wait_for(&mut self, at: &str, step: &str) -> Result<(), SignInFault> {
-        let left = self.end.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, self.page.wait_for(at, step)).await {
-            Ok(landing) => {
-                let landing = landing?;
-                self.take(landing);
-                Ok(())
-            }
-            Err(_) => Err(self.late()),
-        }
-    }
-
-    /// Every act goes through here, so that no way leads around the protection of the account.
-    fn checked(&self, acts: &[Act]) -> Result<(), SignInFault> {
-        let password =
-            acts.iter().any(|act| matches!(act, Act::Fill { with, .. } if !with.is_empty() && *with == self.who.password));
-        match self.who.refused() {
-            Some(url) if password => Err(SignInFault::Refused { what: "password", user: self.who.name.clone(), url }),
-            _ => Ok(()),
-        }
-    }
-
-    fn late(&self) -> SignInFault {
-        SignInFault::Deadline { seconds: self.who.within.as_secs(), url: self.done.landing.url.clone() }
-    }
-
-    pub(super) fn refuse(&self, what: &'static str) -> SignInFault {
-        let url = self.done.landing.url.clone();
-        if what == "password" {
-            *self.who.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.clone());
-        }
-        SignInFault::Refused { what, user: self.who.name.clone(), url }
-    }
-
-    /// A fresh one-time code; the time it had to be waited for does not count against the login.
-    pub(super) async fn code(&mut self) -> Result<String, SignInFault> {
-        let Some(source) = &self.who.totp else {
-            return Err(self.stuck("the page asks for a one-time code, but the user has no `totp` secret in the target file"));
-        };
-        let (code, waited) = source.code().await;
-        self.end += waited;
-        self.recorder.waited(waited);
-        self.recorder.redactor.hide(&code, "one-time code");
-        Ok(code)
-    }
-
-    /// What was typed is now on its way.
-    pub(super) fn note(&mut self, what: Typed) {
-        if what == Typed::Password {
-            self.recorder.login_typed();
-        }
-        self.done.typed.push(what);
-    }
-
-    /// By the page itself.
-    async fn by_page(&mut self) -> Result<(), SignInFault> {
-        let mut before = String::new();
-        let mut waited = false;
-        for _ in 0..PAGES {
-            if self.arrived() {
-                return Ok(());
-            }
-            if let Some(error) = &self.done.landing.error {
-                return Err(self.stuck(error.clone()));
-            }
-            let wants = read::wants(&self.done.landing);
-            let second = !wants.code.is_empty() || (wants.passkey.is_some() && wants.name.is_none());
-            if self.until == Until::SecondFactor && self.typed(Typed::Password) && wants.password.is_none() && second {
-                return Ok(());
-            }
-            if self.done.landing.fields.is_empty() && self.done.landing.buttons.is_empty() && !waited {
-                waited = true;
-                match self.wait_for("input:not([type=hidden]), button, [role=button]", "wait for the login page").await {
-                    Ok(()) => continue,
-                    Err(SignInFault::Agent(AgentFault::NoElement { .. })) => {
-                        return Err(self.stuck("the page shows no field and no button"));
-                    }
-                    Err(fault) => return Err(fault),
-                }
-            }
-            let now = read::signature(&self.done.landing);
-            self.refused_again(&wants)?;
-            if now == before {
-                return Err(self.stuck("it shows the same page again"));
-            }
-            before = now;
-            self.answer(&wants).await?;
-        }
-        if self.arrived() { Ok(()) } else { Err(self.stuck(format!("it has shown {PAGES} pages"))) }
-    }
-
-    /// Does the page ask again for what was given?
-    fn refused_again(&self, wants: &Wants) -> Result<(), SignInFault> {
-        if wants.password.is_some() && self.typed(Typed::Password) {
-            Err(self.refuse("password"))
-        } else if !wants.code.is_empty() && wants.password.is_none() && self.typed(Typed::OneTimeCode) {
-            Err(self.refuse("one-time code"))
-        } else if wants.name.is_some() && wants.password.is_none() && self.done.typed.last() == Some(&Typed::UserName) {
-            Err(self.refuse("user name"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Gives the page what it asks for.
-    async fn answer(&mut self, wants: &Wants) -> Result<(), SignInFault> {
-        let page = self.done.landing.clone();
-        let at = |index: usize| page.fields[index].at.clone();
-        let click = |index: usize| [Act::Click { at: page.buttons[index].at.clone() }];
-        // A passkey stands for the password, or after it for the second factor.
-        if let Some(button) = wants.passkey.filter(|_| self.who.passkey && !self.typed(Typed::Other))
-            && (self.who.password.is_empty() || (self.typed(Typed::Password) && wants.password.is_none()))
-        {
-            self.note(Typed::Other);
-            return self.act(&click(button), "sign in: passkey").await;
-        }
-        let mut acts = Vec::new();
-        let mut given = Vec::new();
-        let mut last = None;
-        if let Some(name) = wants.name {
-            last = Some(at(name));
-            if page.fields[name].value != self.who.name {
-                acts.push(Act::Fill { at: at(name), with: self.who.name.clone(), secret: false });
-            }
-            given.push(Typed::UserName);
-        }
-        if let Some(password) = wants.password {
-            if self.who.password.is_empty() {
-                return Err(self.stuck("the page asks for a password, but the user has none in the target file"));
-            }
-            acts.push(Act::Fill { at: at(password), with: self.who.password.clone(), secret: true });
-            last = Some(at(password));
-            given.push(Typed::Password);
-        }
-        // Some forms have a field for the code from the beginning; without an authenticator it stays empty.
-        if !wants.code.is_empty() && (wants.password.is_none() || self.who.totp.is_some()) {
-            let code = self.code().await?;
-            let single = wants.code.len() == 1;
-            for (place, index) in wants.code.iter().enumerate() {
-                let digit = code.get(place..=place).unwrap_or_default();
-                let with = if single { code.clone() } else { digit.to_owned() };
-                acts.push(Act::Fill { at: at(*index), with, secret: single });
-                last = Some(at(*index));
-            }
-            given.push(Typed::OneTimeCode);
-        }
-        if let Some(last) = last {
-            acts.push(match read::go_button(&page) {
-                Some(button) => Act::Click { at: button.at.clone() },
-                None => Act::Submit { at: last },
-            });
-            let step = match given[..] {
-                [.., Typed::OneTimeCode] => "sign in: one-time code",
-                [.., Typed::Password] => "sign in: password",
-                _ => "sign in: user name",
-            };
-            self.checked(&acts)?;
-            given.into_iter().for_each(|what| self.note(what));
-            return self.act(&acts, step).await;
-        }
-        if let Some(button) = wants.decline {
-            self.note(Typed::Other);
-            return self.act(&click(button), "sign in: do not stay signed in").await;
-        }
-        if let Some(button) = wants.consent {
-            self.note(Typed::Consent);
-            return self.act(&click(button), "sign in: consent").await;
-        }
-        if let Some(button) = read::account(&page, &self.who.name) {
-            self.note(Typed::Other);
-            return self.act(&click(button), "sign in: choose account").await;
-        }
-        Err(self.stuck("no field for a user name, password or one-time code and no button of consent was found"))
     }
 }

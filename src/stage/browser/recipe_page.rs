@@ -1,5 +1,6 @@
 //! What a page wants from the user, told by the page itself. Pure functions.
 
+use super::recipe_words::{CODE, GO, NAME, NEW_PASSKEY, NO, NOT_CODE, NOT_NOW, OTHER_ACCOUNT, PASSKEY, STAY, YES, has};
 use super::{Button, Field, Landing};
 
 /// What a login page asks for. Fields are indices into the landing's fields, buttons into its buttons.
@@ -17,151 +18,6 @@ pub(super) struct Wants {
     pub consent: Option<usize>,
     /// "Not now", where the page asks whether the user wants to stay signed in.
     pub decline: Option<usize>,
-}
-
-const NAME: [&str; 16] = [
-    "user",
-    "login",
-    "email",
-    "e-mail",
-    "mail",
-    "identifier",
-    "account",
-    "signin",
-    "benutzer",
-    "anmelde",
-    "utilisateur",
-    "identifiant",
-    "usuario",
-    "correo",
-    "ユーザ",
-    "メール",
-];
-const CODE: [&str; 16] = [
-    "otp",
-    "one-time",
-    "one time",
-    "onetime",
-    "mfa",
-    "2fa",
-    "two-factor",
-    "authenticator",
-    "passcode",
-    "code",
-    "einmal",
-    "vérification",
-    "verificación",
-    "verification",
-    "ワンタイム",
-    "認証コード",
-];
-const NOT_CODE: [&str; 9] = ["country", "postal", "zip", "promo", "invite", "coupon", "area", "discount", "language"];
-const NO: [&str; 38] = [
-    "cancel",
-    "deny",
-    "decline",
-    "reject",
-    "refuse",
-    "disagree",
-    "abort",
-    "back",
-    "forgot",
-    "reset",
-    "register",
-    "sign up",
-    "signup",
-    "create",
-    "help",
-    "show",
-    "hide",
-    "another",
-    "different",
-    "switch",
-    "resend",
-    "send again",
-    "not you",
-    "language",
-    "learn more",
-    "privacy",
-    "terms",
-    "logout",
-    "log out",
-    "sign out",
-    "abbrechen",
-    "ablehnen",
-    "zurück",
-    "annuler",
-    "refuser",
-    "cancelar",
-    "キャンセル",
-    "拒否",
-];
-const GO: [&str; 24] = [
-    "sign in",
-    "sign-in",
-    "signin",
-    "log in",
-    "login",
-    "log on",
-    "next",
-    "continue",
-    "submit",
-    "verify",
-    "confirm",
-    "proceed",
-    "go on",
-    "anmelden",
-    "weiter",
-    "einloggen",
-    "connexion",
-    "connecter",
-    "suivant",
-    "iniciar",
-    "siguiente",
-    "ログイン",
-    "次へ",
-    "サインイン",
-];
-const YES: [&str; 21] = [
-    "allow",
-    "accept",
-    "authorize",
-    "authorise",
-    "approve",
-    "agree",
-    "consent",
-    "grant",
-    "continue",
-    "yes",
-    "ok",
-    "confirm",
-    "proceed",
-    "zulassen",
-    "erlauben",
-    "akzeptieren",
-    "autoriser",
-    "accepter",
-    "permitir",
-    "許可",
-    "同意",
-];
-const PASSKEY: [&str; 6] = ["passkey", "security key", "fingerprint", "face id", "biometric", "パスキー"];
-const STAY: [&str; 5] = ["stay signed in", "keep me signed in", "stay logged in", "angemeldet bleiben", "rester connecté"];
-const NOT_NOW: [&str; 6] = ["no", "not now", "skip", "no thanks", "nein", "later"];
-const OTHER_ACCOUNT: [&str; 6] =
-    ["another account", "different account", "another user", "different user", "anderes konto", "別のアカウント"];
-
-/// Is one of the words in a text? Latin words must start where a word starts, so that `ok` is not found in `broken`.
-fn has(text: &str, words: &[&str]) -> bool {
-    let text = text.to_lowercase();
-    words.iter().any(|word| {
-        text.match_indices(word).any(|(at, _)| {
-            let before = text[..at].chars().next_back();
-            let after = text[at + word.len()..].chars().next();
-            let free = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphabetic());
-            !word.is_ascii() || (free(before) && (word.len() > 3 || free(after)))
-        })
-    })
 }
 
 /// Names of fields are written together (`userName`, `loginfmt`), so that their parts are found anywhere.
@@ -224,7 +80,9 @@ pub(super) fn wants(page: &Landing) -> Wants {
         (0..password).rev().find(|i| fields[*i].kind == "text" && !is_code(&fields[*i]) && !has(&fields[*i].label, &["search"]))
     };
     wants.name = best.or_else(in_front);
-    wants.passkey = page.buttons.iter().position(|button| has(&button.text, &PASSKEY));
+    // A page after the login may offer to make a passkey; that is not a way to sign in.
+    let uses = |text: &str| has(text, &PASSKEY) && !has(text, &NO) && !has(text, &NEW_PASSKEY);
+    wants.passkey = page.buttons.iter().position(|button| uses(&button.text));
     if !fields.iter().any(|field| textual(field) || field.kind == "textarea") {
         let stay = has(&page.title, &STAY) || STAY.iter().any(|text| page.html.to_lowercase().contains(text));
         let exactly = |words: &[&str]| page.buttons.iter().position(|button| words.contains(&button.text.to_lowercase().trim()));
@@ -252,8 +110,12 @@ pub(super) fn go_button(page: &Landing) -> Option<&Button> {
     let goes = |button: &&Button| {
         has(&button.text, &GO) && !has(&button.text, &NO) && !has(&button.text, &["with", "mit", "avec", "passkey"])
     };
-    if let Some(button) = page.buttons.iter().filter(|button| button.submits).find(goes) {
-        return Some(button);
+    let mut submits = page.buttons.iter().filter(|button| button.submits).filter(goes);
+    match (submits.next(), submits.next()) {
+        (Some(button), None) => return Some(button),
+        // Several forms: the field knows which one is its own.
+        (Some(_), Some(_)) => return None,
+        (None, _) => {}
     }
     if page.buttons.iter().any(|button| button.submits) {
         return None;
@@ -335,5 +197,14 @@ mod tests {
         let pick = |texts: &[&str]| go_button(&Landing { buttons: buttons(texts), ..Landing::default() }).map(|b| b.text.clone());
         assert_eq!(pick(&["Sign in with Other", "Sign in", "Sign up"]).unwrap(), "Sign in");
         assert_eq!(pick(&["Forgot login?", "Absenden"]), None);
+        assert_eq!(pick(&["Submit", "Log in"]), None);
+    }
+
+    #[test]
+    fn an_offer_to_make_a_passkey_is_no_second_factor() {
+        let wanted = |text: &str| wants(&Landing { buttons: buttons(&[text]), ..Landing::default() }).passkey;
+        assert_eq!(wanted("Sign in with a passkey"), Some(0));
+        assert_eq!(wanted("Create a passkey"), None);
+        assert_eq!(wanted("Set up passkey"), None);
     }
 }

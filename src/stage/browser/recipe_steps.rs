@@ -1,6 +1,7 @@
 //! Signing in by the explicit steps of the target file.
 
-use super::recipe::{Login, SignInFault, Typed, Until};
+use super::recipe::{SignInFault, Typed, Until};
+use super::recipe_login::Login;
 use super::{Act, AgentFault, recipe_page};
 use crate::model::target::Step;
 

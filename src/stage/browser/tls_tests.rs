@@ -147,8 +147,13 @@ async fn a_browser_that_runs_already_can_be_used() {
     let address = url::Url::parse(&first.address_for_test()).unwrap();
     config.resolve.clear();
     let http = format!("http://127.0.0.1:{}", address.port().unwrap());
-    let second = ChromeAgent::launch(config, Arc::default(), Some(http)).await.unwrap();
+    let second = ChromeAgent::launch(config, Arc::default(), Some(http.clone())).await.unwrap();
     assert!(go(&second, "http://idp.target.test/silent").await.unwrap().arrival.is_some());
+    // Dropped pages and contexts leave nothing open but the browser's own first tab.
+    let client = super::form_client::tls(reqwest::Client::builder(), &[]).unwrap().build().unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let tabs: Vec<serde_json::Value> = client.get(format!("{http}/json/list")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(tabs.iter().filter(|tab| tab["type"] == "page").count(), 1, "{tabs:?}");
     second.close().await;
     let first: Arc<dyn UserAgent> = Arc::new(first);
     assert!(go(&first, "http://idp.target.test/silent").await.unwrap().arrival.is_some());
