@@ -13,6 +13,7 @@
 //! [`judge`] never does I/O, so a finished run can be judged again.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod counterpart;
 pub mod event;
 pub mod model;
 pub mod report;
