@@ -86,7 +86,8 @@ fn by_assertion(op: &Op, state: &mut State, form: &Pairs, assertion: &str) -> Re
     }
     let client = client(state, &id, ClientAuth::PrivateKeyJwt)?;
     let listed = matches!(jws.alg(), "ES256" | "PS256" | "EdDSA" | "Ed25519");
-    if !listed && !(op.twist(Twist::AssertionAlgRestricted) && jws.alg() == "RS256") {
+    let tolerated = op.twist(Twist::AssertionAlgRestricted) && jws.alg() == "RS256";
+    if !listed && !tolerated {
         return Err("the algorithm of the assertion is not allowed");
     }
     jws.verify(&client.jwks).map_err(|_| "the signature of the assertion does not verify")?;
@@ -96,7 +97,9 @@ fn by_assertion(op: &Op, state: &mut State, form: &Pairs, assertion: &str) -> Re
     let now = op.now();
     let end = lifetime(op, &jws.claims, now)?;
     let jti = jws.claims["jti"].as_str().filter(|jti| !jti.is_empty()).ok_or("the assertion has no jti")?;
-    if !state.first_use(format!("assertion\n{id}\n{jti}"), now, end + LEEWAY_S) && !op.twist(Twist::AssertionReplayRefused) {
+    if !state.first_use(format!("assertion\n{id}\n{jti}"), now, end.saturating_add(LEEWAY_S))
+        && !op.twist(Twist::AssertionReplayRefused)
+    {
         return Err("the assertion was used before");
     }
     Ok(id)
@@ -122,7 +125,7 @@ fn lifetime(op: &Op, claims: &Value, now: i64) -> Result<i64, &'static str> {
     }
     let seconds = |name: &str| claims[name].as_f64().map(|value| value as i64);
     let exp = seconds("exp").ok_or("the assertion has no exp")?;
-    if exp + LEEWAY_S < now {
+    if exp.saturating_add(LEEWAY_S) < now {
         return Err("the assertion is expired");
     }
     if exp > now + ASSERTION_LIFETIME_S + LEEWAY_S {

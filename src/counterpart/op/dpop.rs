@@ -9,7 +9,7 @@ use super::state::State;
 use crate::wire::jose::{self, Jws, random, sha256_b64, thumbprint};
 
 /// Seconds a proof may differ from the service's clock.
-const WINDOW_S: i64 = 60;
+const WINDOW_S: u64 = 60;
 /// Seconds after which a new nonce is handed out.
 const NONCE_ROTATION_S: i64 = 60;
 /// Seconds a nonce is accepted.
@@ -45,7 +45,7 @@ pub fn proof(op: &Op, state: &mut State, request: &In<'_>, url: &str, token: Opt
     }
     let jkt = thumbprint(&jws.header["jwk"]);
     let jti = jws.claims["jti"].as_str().unwrap_or_default();
-    if !state.first_use(format!("proof\n{jkt}\n{jti}"), now, now + 2 * WINDOW_S) {
+    if !state.first_use(format!("proof\n{jkt}\n{jti}"), now, now + 2 * WINDOW_S.cast_signed()) {
         return Proof::Refused("invalid_dpop_proof", "the proof was used before");
     }
     Proof::Key(jkt)
@@ -71,7 +71,7 @@ fn check(op: &Op, jws: &Jws, method: &str, url: &str, token: Option<&str>) -> Re
     if !jws.claims["htu"].as_str().is_some_and(|htu| same_url(htu, url)) {
         return Err("htu is another address");
     }
-    if !jws.claims["iat"].as_i64().is_some_and(|iat| (iat - op.now()).abs() <= WINDOW_S) {
+    if jws.claims["iat"].as_i64().is_none_or(|iat| iat.abs_diff(op.now()) > WINDOW_S) {
         return Err("iat is not now");
     }
     if jws.claims["jti"].as_str().is_none_or(str::is_empty) {

@@ -136,33 +136,35 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A ClientHello record, for tests.
+#[cfg(test)]
+pub fn client_hello(version: u16, suites: &[u16], name: &str) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
+    body.extend([7; 32]);
+    body.push(0);
+    body.extend((suites.len() as u16 * 2).to_be_bytes());
+    suites.iter().for_each(|suite| body.extend(suite.to_be_bytes()));
+    body.extend([1, 0]);
+    let len = name.len() as u16;
+    let mut sni = vec![0, 0];
+    sni.extend((len + 5).to_be_bytes());
+    sni.extend((len + 3).to_be_bytes());
+    sni.push(0);
+    sni.extend(len.to_be_bytes());
+    sni.extend(name.bytes());
+    body.extend((sni.len() as u16).to_be_bytes());
+    body.extend(sni);
+    let mut record = vec![22, 3, 1];
+    record.extend((body.len() as u16 + 4).to_be_bytes());
+    record.extend([1, 0]);
+    record.extend((body.len() as u16).to_be_bytes());
+    record.extend(body);
+    record
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn client_hello(version: u16, suites: &[u16], name: &str) -> Vec<u8> {
-        let mut body = version.to_be_bytes().to_vec();
-        body.extend([7; 32]);
-        body.push(0);
-        body.extend((suites.len() as u16 * 2).to_be_bytes());
-        suites.iter().for_each(|suite| body.extend(suite.to_be_bytes()));
-        body.extend([1, 0]);
-        let len = name.len() as u16;
-        let mut sni = vec![0, 0];
-        sni.extend((len + 5).to_be_bytes());
-        sni.extend((len + 3).to_be_bytes());
-        sni.push(0);
-        sni.extend(len.to_be_bytes());
-        sni.extend(name.bytes());
-        body.extend((sni.len() as u16).to_be_bytes());
-        body.extend(sni);
-        let mut record = vec![22, 3, 1];
-        record.extend((body.len() as u16 + 4).to_be_bytes());
-        record.extend([1, 0]);
-        record.extend((body.len() as u16).to_be_bytes());
-        record.extend(body);
-        record
-    }
 
     #[test]
     fn each_defect_answers_only_what_it_is_about() {
