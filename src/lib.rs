@@ -13,8 +13,14 @@
 //! [`judge`] never does I/O, so a finished run can be judged again.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod catalogue;
+pub mod counterpart;
 pub mod event;
+pub mod judge;
 pub mod model;
+pub mod plan;
 pub mod report;
 pub mod stage;
+pub mod suite;
+pub mod suites;
 pub mod wire;

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use futures_util::future::BoxFuture;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::model::{FaultClass, Judgement};

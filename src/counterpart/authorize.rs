@@ -8,6 +8,7 @@ use super::relying_party::{AuthzRequest, Dpop, TokenRequest, Tokens};
 use crate::model::target::User;
 use crate::stage::Stage;
 use crate::stage::browser::recipe::{self, Credentials, SignInFault, SignedIn, Until};
+use crate::stage::browser::totp::TotpSource;
 use crate::stage::browser::{AgentFault, Context, Landing, Page, Visit};
 use crate::suite::Obstacle;
 use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
@@ -76,14 +77,10 @@ impl Stage {
     }
 
     async fn consent(&self, page: &mut dyn Page, landing: Landing) -> Result<Landing, Obstacle> {
-        let nobody = Credentials { name: String::new(), password: None, totp: None, passkey: false };
-        let hops = landing.hops.clone();
+        let nobody = Credentials::new("", "", None, false);
         let shown = landing.clone();
-        match recipe::sign_in(page, landing, &nobody, &[], Until::Arrival, &self.sign_in_context()).await {
-            Ok(SignedIn { mut landing, hops: later, .. }) => {
-                landing.hops = hops.into_iter().chain(later).collect();
-                Ok(landing)
-            }
+        match recipe::sign_in(page, landing, &nobody, &[], Until::Arrival, &self.world.recorder, self.scenario).await {
+            Ok(signed_in) => Ok(signed_in.whole()),
             Err(SignInFault::Agent(fault)) => Err(fault.into()),
             // Stuck on a page that was no consent page after all: the page itself is the answer.
             Err(_) => Ok(shown),
@@ -126,76 +123,62 @@ impl Stage {
             return Err(Obstacle::network(format!("the browser could not show {}: {error}", path_of(&landing.url)), "Check network.resolve and network.ca_file."));
         }
         let signed_in = self.finish_sign_in(page.as_mut(), landing, user, until).await?;
-        let whole = Landing { hops: signed_in.hops.clone(), ..signed_in.landing.clone() };
-        Ok((self.classify(request, &whole, what), signed_in, page))
+        Ok((self.classify(request, &signed_in.whole(), what), signed_in, page))
     }
 
     /// Types what the page in front of us asks for.
     pub async fn finish_sign_in(&self, page: &mut dyn Page, landing: Landing, user: &User, until: Until) -> Result<SignedIn, Obstacle> {
-        let who = self.credentials(page, user).await?;
-        if self.world.refused.lock().is_ok_and(|refused| refused.contains(&user.name)) {
-            return Err(Obstacle::config(
-                format!("the password of `{}` was refused before; it is not typed again, because accounts get locked", user.name),
-                "Mend the user's password in the target file.",
-            ));
+        let mut who = self.credentials(user)?;
+        if let Some(reference) = &user.passkey {
+            let text = self.secret(reference, "passkey", user)?;
+            let key = serde_json::from_str(&text).map_err(|fault| {
+                Obstacle::config(format!("passkey of user `{}`: {fault}", user.name), "The commented target file of `init` shows its form.")
+            })?;
+            who.passkey = page.passkey(&key).await?;
         }
-        self.world.recorder.login_typed();
-        let hops = landing.hops.clone();
-        match recipe::sign_in(page, landing, &who, &self.world.idp.login.steps, until, &self.sign_in_context()).await {
-            Ok(mut signed_in) => {
-                signed_in.hops = hops.into_iter().chain(signed_in.hops).collect();
-                Ok(signed_in)
+        recipe::sign_in(page, landing, &who, &self.world.idp.login.steps, until, &self.world.recorder, self.scenario).await.map_err(|fault| {
+            let message = fault.to_string();
+            match fault {
+                SignInFault::Refused { .. } => Obstacle::config(message, "Mend the credentials of idp.users in the target file."),
+                SignInFault::Agent(fault) => fault.into(),
+                _ => Obstacle::target(message, "Look at the screenshot; write explicit steps under [idp.login] if the page is unusual."),
             }
-            Err(fault) => {
-                if matches!(fault, SignInFault::Refused { .. })
-                    && let Ok(mut refused) = self.world.refused.lock()
-                {
-                    refused.insert(user.name.clone());
-                }
-                let message = fault.to_string();
-                Err(match fault {
-                    SignInFault::Refused { .. } => Obstacle::config(message, "Mend the credentials of idp.users in the target file."),
-                    SignInFault::Agent(fault) => fault.into(),
-                    _ => Obstacle::target(message, "Look at the screenshot; write explicit steps under [idp.login] if the page is unusual."),
-                })
-            }
-        }
+        })
     }
 
-    async fn credentials(&self, page: &mut dyn Page, user: &User) -> Result<Credentials, Obstacle> {
-        let read = |reference: &Option<String>, what: &str| match reference {
-            None => Ok(None),
-            Some(reference) => self.world.secrets.get(reference).map(Some).map_err(|fault| {
-                Obstacle::config(format!("{what} of user `{}`: {fault}", user.name), "Mend idp.users in the target file.")
-            }),
-        };
-        let password = read(&user.password, "password")?;
-        if let Some(password) = &password {
-            self.world.recorder.redactor.hide(password, &format!("password of {}", user.name));
+    fn secret(&self, reference: &str, what: &str, user: &User) -> Result<String, Obstacle> {
+        let value = self
+            .world
+            .secrets
+            .get(reference)
+            .map_err(|fault| Obstacle::config(format!("{what} of user `{}`: {fault}", user.name), "Mend idp.users in the target file."))?;
+        self.world.recorder.redactor.hide(&value, &format!("{what} of {}", user.name));
+        Ok(value)
+    }
+
+    /// What is known of a user; made once per run, so that a refused password is never typed again and no code is used twice.
+    fn credentials(&self, user: &User) -> Result<Credentials, Obstacle> {
+        if let Some(known) = self.world.users().get(&user.name) {
+            return Ok(known.clone());
         }
-        let totp = match read(&user.totp, "totp")? {
+        let password = user.password.as_ref().map(|reference| self.secret(reference, "password", user)).transpose()?;
+        let totp = match &user.totp {
             None => None,
-            Some(secret) => {
-                self.world.recorder.redactor.hide(&secret, &format!("totp secret of {}", user.name));
-                let mut sources = self.world.totp.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                match sources.get(&user.name) {
-                    Some(source) => Some(source.clone()),
-                    None => {
-                        let source = crate::stage::browser::totp::TotpSource::parse(&secret)
-                            .map_err(|fault| Obstacle::config(format!("totp of user `{}`: {fault}", user.name), "It is the base32 secret or the otpauth URI."))?;
-                        sources.insert(user.name.clone(), source.clone());
-                        Some(source)
-                    }
-                }
+            Some(reference) => {
+                let secret = self.secret(reference, "totp secret", user)?;
+                let source = TotpSource::new(&secret).map_err(|fault| {
+                    Obstacle::config(format!("totp of user `{}`: {fault}", user.name), "It is the base32 secret or the otpauth URI.")
+                })?;
+                let (events, scenario) = (self.world.events.clone(), self.scenario);
+                Some(source.on_wait(std::sync::Arc::new(move |wait: std::time::Duration| {
+                    let what = "a one-time code that was not used yet".into();
+                    events(crate::event::Event::Waiting { scenario: scenario.into(), what, seconds: wait.as_secs().max(1) });
+                })))
             }
         };
-        let mut passkey = false;
-        if let Some(text) = read(&user.passkey, "passkey")? {
-            let key = serde_json::from_str(&text)
-                .map_err(|fault| Obstacle::config(format!("passkey of user `{}`: {fault}", user.name), "See the commented target file for its form."))?;
-            passkey = page.passkey(&key).await?;
-        }
-        Ok(Credentials { name: user.name.clone(), password, totp, passkey })
+        let mut made = Credentials::new(&user.name, &password.unwrap_or_default(), totp, false);
+        made.within = std::time::Duration::from_secs(self.world.target.network.login_timeout_s.max(5));
+        Ok(self.world.users().entry(user.name.clone()).or_insert(made).clone())
     }
 
     /// Judges where a landing ended. Looks at every hop, because a code may be seen in a Location header although the browser

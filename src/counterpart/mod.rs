@@ -1,5 +1,9 @@
-//! The roles the suite plays itself.
+//! The roles the suite plays itself: the relying party against a real identity service, and a reference identity service,
+//! which is the embedded target and, with a twist, the defective peer of the kill matrix.
 
 pub mod authorize;
+pub mod embedded;
 pub mod keys;
+pub mod op;
 pub mod relying_party;
+pub mod twist;

@@ -174,6 +174,8 @@ pub struct Tokens {
     pub refresh: Option<String>,
     /// The ID token, as seen.
     pub id_token: Option<IdTokenSeen>,
+    /// The ID token itself, for an id_token_hint.
+    pub id_token_raw: Option<String>,
     /// `scope` of the response.
     pub scope: Option<String>,
     /// `token_type` is DPoP.
@@ -421,6 +423,7 @@ impl Stage {
             access: text("access_token"),
             refresh: text("refresh_token"),
             id_token: None,
+            id_token_raw: text("id_token"),
             scope: text("scope"),
             dpop: seen.token_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")),
         };

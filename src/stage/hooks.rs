@@ -25,7 +25,46 @@ pub struct HookAnswer {
     pub exchange: ExchangeId,
 }
 
+/// A change at the target that must be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undo {
+    /// The hook that undoes it.
+    pub hook: String,
+    /// Its placeholder values.
+    pub values: Vec<(String, String)>,
+}
+
 impl Stage {
+    /// Remembers how to undo a change, so that it is undone even when the run ends early.
+    pub fn undo_later(&self, hook: &str, values: &[(&str, &str)]) -> Undo {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let undo = Undo { hook: hook.to_owned(), values };
+        self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(undo.clone());
+        undo
+    }
+
+    /// Undoes a change. A target without the hook keeps what was made; the live view says so.
+    pub async fn undo_now(&self, undo: Undo) {
+        let values: Vec<(&str, &str)> = undo.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let told = match self.hook(&undo.hook, &values).await {
+            Ok(answer) if answer.done => None,
+            Ok(answer) => Some(format!("hook {} did not succeed: {}", undo.hook, answer.text)),
+            Err(obstacle) => Some(obstacle.message),
+        };
+        if let Some(why) = told {
+            self.note(format!("could not be undone at the target ({}): {why}", undo.hook));
+        }
+        self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
+    }
+
+    /// Undoes whatever is still to be undone: the end of every run.
+    pub async fn undo_all(&self) {
+        let left = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for undo in left {
+            self.undo_now(undo).await;
+        }
+    }
+
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.
     pub async fn hook(&self, name: &str, values: &[(&str, &str)]) -> Result<HookAnswer, Obstacle> {
         let Some(hook) = self.world.target.hooks.get(name) else {

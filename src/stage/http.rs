@@ -1,6 +1,5 @@
 //! The suite's own HTTP client: no redirects followed, bodies capped, every exchange recorded.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::recorder::{Raw, RawExchange, Recorder};
+use super::resolve::Resolve;
 use crate::model::target::Network;
 use crate::model::{ExchangeId, Party};
 
@@ -60,7 +60,8 @@ impl Ask {
         Ask {
             method: Method::POST,
             url: url.into(),
-            headers: Vec::new(),
+            // Some products choose the form of an error by it.
+            headers: vec![("accept".into(), "application/json".into())],
             body: Some(("application/x-www-form-urlencoded".into(), body.into_bytes())),
         }
     }
@@ -135,7 +136,7 @@ impl Http {
     /// A client that trusts the public roots and `roots`, and resolves as `network` and `resolve` say.
     pub fn new(
         network: &Network,
-        resolve: &[(String, SocketAddr)],
+        resolve: &Resolve,
         roots: &[Vec<u8>],
         recorder: Arc<Recorder>,
     ) -> Result<Self, reqwest::Error> {
@@ -153,9 +154,7 @@ impl Http {
             .pool_idle_timeout(Duration::from_secs(5))
             .no_proxy()
             .user_agent(concat!("ipsie-conform/", env!("CARGO_PKG_VERSION")));
-        for (host, addr) in resolve {
-            builder = builder.resolve(host, *addr);
-        }
+        builder = builder.dns_resolver(Arc::new(resolve.clone()));
         let pace = (network.rate > 0)
             .then(|| (Duration::from_secs_f64(1.0 / f64::from(network.rate)), Arc::new(Mutex::new(Instant::now()))));
         Ok(Http { client: builder.build()?, recorder, timeout, pace })

@@ -159,10 +159,8 @@ impl Probing<'_> {
 
     /// Scans several hosts, four at a time; the results stand in the order of the hosts.
     pub async fn tls_scan_all(&self, hosts: &[(String, u16)]) -> Vec<TlsScan> {
-        let mut scans: Vec<TlsScan> =
-            stream::iter(hosts).map(|(host, port)| self.tls_scan(host, *port)).buffer_unordered(AT_ONCE).collect().await;
-        scans.sort_by_key(|scan| hosts.iter().position(|(host, port)| *host == scan.host && *port == scan.port));
-        scans
+        let all: Vec<_> = hosts.iter().map(|(host, port)| self.tls_scan(host, *port)).collect();
+        stream::iter(all).buffered(AT_ONCE).collect().await
     }
 
     async fn old(&self, host: &str, port: u16, version: Version) -> TlsAnswer {

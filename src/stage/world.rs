@@ -7,8 +7,9 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::browser::totp::TotpSource;
+use super::browser::recipe::Credentials;
 use super::browser::{Context, UserAgent};
+use super::hooks::Undo;
 use super::http::{Http, Reply};
 use super::recorder::Recorder;
 use super::resolve::Resolve;
@@ -58,10 +59,12 @@ pub struct World {
     pub audience: OnceCell<String>,
     /// Samples of codes and tokens of the whole run; in memory only.
     pub samples: Mutex<Samples>,
-    /// One-time codes per user, shared so that no code is used twice.
-    pub totp: Mutex<BTreeMap<String, TotpSource>>,
-    /// Users whose password was refused; it is never typed again, because accounts get locked.
-    pub refused: Mutex<HashSet<String>>,
+    /// Credentials per user: shared, so that no one-time code is used twice and no refused password is typed again.
+    pub users: Mutex<BTreeMap<String, Credentials>>,
+    /// Held while a code is kept unused: reusing another code may revoke all of the session's.
+    pub kept_code: tokio::sync::Mutex<()>,
+    /// What must be undone at the target when the run ends: hook and its values.
+    pub undo: Mutex<Vec<Undo>>,
 }
 
 /// The discovery document.
@@ -129,6 +132,11 @@ pub struct Samples {
 }
 
 impl World {
+    /// Locks the credentials.
+    pub fn users(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Credentials>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Locks the samples.
     pub fn samples(&self) -> std::sync::MutexGuard<'_, Samples> {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)

@@ -39,6 +39,7 @@ impl Scenario for Expiry {
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let context = stage.world.signed_in()?.context.clone();
+        let _kept = stage.world.kept_code.lock().await;
         let request = stage.request("main")?;
         let authz = stage.authorize(&context, &request, "a code to grow old").await?;
         let arrived = Instant::now();

@@ -184,7 +184,6 @@ fn typed_word(typed: Typed) -> &'static str {
         Typed::UserName => "user name",
         Typed::Password => "password",
         Typed::OneTimeCode => "one-time code",
-        Typed::Passkey => "passkey",
         Typed::Consent => "consent",
         Typed::Other => "other",
     }

@@ -119,6 +119,9 @@ fn judge(again: &Again, what: &str) -> Judgement {
                 Judgement::broken("credentials were asked for, but auth_time lies more than 60 s before the exchange")
             }
         }
+        (Outcome::Code, true, None) if after.is_some() => {
+            Judgement::pass(format!("{what}: credentials were asked for, and auth_time is fresh (the login before had none)"))
+        }
         (Outcome::Code, true, Some(false)) => Judgement::broken("credentials were asked for, but auth_time stayed the same"),
         (Outcome::Code, false, Some(true)) => {
             Judgement::undecided("auth_time moved although no page asked for credentials: ask the operator whether something authenticated silently")

@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, EphemeralPrivateKey, PrivateKey, UnparsedPublicKey, agree, agree_ephemeral};
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
@@ -173,6 +173,7 @@ pub fn ecdh_es_key(private: &[u8], epk: &Value) -> Result<[u8; 32], JoseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::encoding::EcPrivateKeyRfc5915Der;
 
     #[test]
     fn an_rsa_recipient_reads_what_was_encrypted_for_it_and_nobody_else_does() {

@@ -78,6 +78,13 @@ pub struct SignedIn {
     pub credential_pages: usize,
 }
 
+impl SignedIn {
+    /// The last landing with every hop on the way.
+    pub fn whole(&self) -> Landing {
+        Landing { hops: self.hops.clone(), ..self.landing.clone() }
+    }
+}
+
 /// Why a login did not get there. Never a verdict.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SignInFault {
@@ -126,6 +133,11 @@ pub enum SignInFault {
 pub fn asks_for_credentials(landing: &Landing) -> bool {
     let wants = read::wants(landing);
     landing.arrival.is_none() && (wants.name.is_some() || wants.password.is_some() || !wants.code.is_empty())
+}
+
+/// Does the page ask for nothing but a yes (consent, stay signed in)?
+pub fn asks_for_consent(landing: &Landing) -> bool {
+    landing.arrival.is_none() && !asks_for_credentials(landing) && read::wants(landing).consent.is_some()
 }
 
 /// Signs a user in from where a visit ended. With no `steps` the page itself tells what to do. A password that was answered

@@ -264,7 +264,9 @@ fn a_multi_factor_login_is_reported(seen: &Seen) -> Judgement {
     let observed = format!("acr {acr}, amr {amr}");
     let expected = format!("acr one of [{}], amr with two factors", seen.acr_mfa.join(", "));
     let acr_declared = acr.as_str().map(|acr| seen.acr_mfa.iter().any(|known| known == acr));
-    let judgement = if factors < 2 && !passkey {
+    let judgement = if acr.is_null() && amr.is_null() {
+        Judgement::broken("the ID token says nothing of how the user authenticated: neither acr nor amr")
+    } else if factors < 2 && !passkey {
         Judgement::undecided("the login asked for one factor only, so there was no multi-factor login to report")
     } else if !seen.acr_mfa.is_empty() && acr_declared != Some(true) {
         Judgement::broken("acr is none of the values declared multi-factor")

@@ -63,10 +63,10 @@ impl Scenario for Front {
         let invalid = stage.request("main")?.set("response_type", "nonsense").url(&endpoint);
         let mut seen = Seen { preloaded: hsts_preload::covering(&host).map(str::to_owned), host: host.clone(), ..Seen::default() };
 
-        let reply = world.http.send(stage.scenario, "authorization request without cookies", Ask::get(&valid)).await?;
+        let reply = world.http.send(stage.scenario, "authorization request without cookies", Ask::get(&valid).header("accept", "text/html")).await?;
         seen.hsts.push(hsts(&reply));
         if let Some(next) = same_host_redirect(&valid, &reply, &host)
-            && let Ok(page) = world.http.send(stage.scenario, "first login page", Ask::get(next)).await
+            && let Ok(page) = world.http.send(stage.scenario, "first login page", Ask::get(next).header("accept", "text/html")).await
         {
             seen.hsts.push(hsts(&page));
         }
@@ -76,7 +76,7 @@ impl Scenario for Front {
         for (origin, whose) in [(&own, "the client's origin"), (&foreign, "a random origin")] {
             for (method, url, what) in [(Method::OPTIONS, &valid, "preflight"), (Method::GET, &valid, "valid request"), (Method::GET, &invalid, "invalid request")] {
                 let what = format!("{what} from {whose}");
-                let mut ask = Ask::get(url).header("origin", origin);
+                let mut ask = Ask::get(url).header("origin", origin).header("accept", "text/html");
                 if method == Method::OPTIONS {
                     ask.method = method;
                     ask = ask.header("access-control-request-method", "GET");

@@ -188,6 +188,8 @@ fn is_dead(answer: &TokenSeen) -> bool {
 
 fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
+    // A client whose authentication fails says nothing; where another client's answers decide, they do.
+    let decided = seen.password.iter().any(|(right, wrong)| is_dead(right) && is_dead(wrong));
     for (right, wrong) in &seen.password {
         let cites: Vec<_> = right.cites.iter().chain(&wrong.cites).cloned().collect();
         let same = (right.status, &right.error) == (wrong.status, &wrong.error);
@@ -201,6 +203,8 @@ fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
                 &cites,
             );
         } else if is_dead(right) {
+            found.saw(&cites);
+        } else if decided && right.status == 401 {
             found.saw(&cites);
         } else {
             found.undecided(format!("{}: {}, for the right and the wrong password alike", right.what, right.describe()), &cites);

@@ -247,8 +247,11 @@ fn amr_values_are_registered(seen: &Seen) -> Judgement {
             values.entry(value.to_owned()).or_insert_with(|| token.exchange.clone());
         }
     }
+    if seen.id_tokens.is_empty() {
+        return Judgement::undecided("no ID token was returned");
+    }
     if values.is_empty() {
-        return Judgement::undecided("no amr value was seen (see sl1.idp.id-token-amr)");
+        return Judgement::not_applicable("no ID token holds an amr value (see sl1.idp.id-token-amr)");
     }
     for (value, exchange) in &values {
         let cite = std::slice::from_ref(exchange);

@@ -11,7 +11,7 @@ use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::stage::browser::Context;
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::suites::blocks::{NO_CONTROL, tokens_refused};
+use crate::suites::blocks::tokens_refused;
 use crate::wire::seen::{Outcome, TokenSeen};
 
 /// Misuses codes.
@@ -103,7 +103,11 @@ async fn fresh(stage: &Stage, context: &Arc<dyn Context>, what: &str) -> Result<
 }
 
 async fn use_twice(stage: &Stage, context: &Arc<dyn Context>, seen: &mut Seen) -> Result<(), Obstacle> {
-    let Some((request, code)) = with_refresh_token(stage, context).await? else { return Ok(()) };
+    // Products revoke all codes and tokens of the client's session with a reused code. Client B keeps that apart from the code
+    // that idp-expiry lets grow old; without a client B the two take turns.
+    let client = if stage.world.has_client("second") { "second" } else { "main" };
+    let _alone = if client == "main" { Some(stage.world.kept_code.lock().await) } else { None };
+    let Some((request, code)) = with_refresh_token(stage, context, client).await? else { return Ok(()) };
     let (first, tokens) = stage.token(&TokenRequest::code(&request, &code, "first use of the code"), None).await?;
     seen.uses.push(first);
     let reused = Instant::now();
@@ -117,7 +121,7 @@ async fn use_twice(stage: &Stage, context: &Arc<dyn Context>, seen: &mut Seen) -
                 after.cites.push(reply.exchange);
             }
             if let Some(refresh) = &tokens.refresh {
-                let (token, _) = stage.token(&TokenRequest::refresh("main", refresh, "refresh token of the reused code"), None).await?;
+                let (token, _) = stage.token(&TokenRequest::refresh(&request.client, refresh, "refresh token of the reused code"), None).await?;
                 after.cites.extend(token.cites.clone());
                 after.refresh = Some(token);
             }
@@ -137,13 +141,17 @@ async fn use_twice(stage: &Stage, context: &Arc<dyn Context>, seen: &mut Seen) -
     Ok(())
 }
 
-async fn with_refresh_token(stage: &Stage, context: &Arc<dyn Context>) -> Result<Option<(AuthzRequest, String)>, Obstacle> {
-    let request = stage.offline(stage.request("main")?);
+async fn with_refresh_token(stage: &Stage, context: &Arc<dyn Context>, client: &str) -> Result<Option<(AuthzRequest, String)>, Obstacle> {
+    let request = stage.offline(stage.request(client)?);
     let authz = stage.authorize(context, &request, "a code to be used twice").await?;
     match authz.code.filter(|_| authz.seen.outcome == Outcome::Code) {
         Some(code) => Ok(Some((request, code))),
         // The product may not give offline access silently; the plain request does as well.
-        None => fresh(stage, context, "a code to be used twice").await,
+        None => {
+            let request = stage.request(client)?;
+            let authz = stage.authorize(context, &request, "a code to be used twice").await?;
+            Ok(authz.code.filter(|_| authz.seen.outcome == Outcome::Code).map(|code| (request, code)))
+        }
     }
 }
 

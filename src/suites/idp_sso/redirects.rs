@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::Judgement;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::suites::blocks::{self, Block, Deviation, all_refused, never_sent_there};
+use crate::suites::blocks::{self, Block, Deviation, Tried, all_refused, never_sent_there};
+use crate::suites::idp_admin::Registered;
 
 /// Varies the redirect URI.
 pub struct Redirects;
@@ -21,6 +22,8 @@ pub struct Seen {
     pub http: Block,
     /// No redirect_uri at all.
     pub missing: Block,
+    /// An http URI registered by the hook; `None` without the hook.
+    pub registered_http: Option<Registered>,
 }
 
 impl Scenario for Redirects {
@@ -51,10 +54,19 @@ impl Scenario for Redirects {
             variations.push(Deviation::new(what, request()?.set("redirect_uri", &uri)));
         }
         let http = vec![Deviation::new("the http twin", request()?.set("redirect_uri", &registered.replacen("https:", "http:", 1)))];
-        let missing = vec![Deviation::new("no redirect_uri", request()?.without("redirect_uri"))];
+        // Servers that fall back to the only registered URI do so for clients with one: client P has one, client A two.
+        let mut missing = vec![Deviation::new("no redirect_uri", request()?.without("redirect_uri"))];
+        if stage.world.has_client("public") {
+            missing.push(Deviation::new("no redirect_uri, client with one registered URI", stage.request("public")?.without("redirect_uri")));
+        }
         let mut played = blocks::play(stage, &context, vec![unregistered, variations, http, missing]).await?.into_iter();
         let mut next = || played.next().unwrap_or_default();
-        Ok(Seen { unregistered: next(), variations: next(), http: next(), missing: next() })
+        let mut seen = Seen { unregistered: next(), variations: next(), http: next(), missing: next(), registered_http: None };
+        if stage.wants("sl1.idp.redirect-http-refused") && stage.world.target.hooks.contains_key("register-client") {
+            let plain = format!("{}/cb/plain", origin.replacen("https:", "http:", 1));
+            seen.registered_http = Some(stage.register_and_try(&plain, &[&plain]).await?);
+        }
+        Ok(seen)
     }
 }
 
@@ -89,7 +101,12 @@ fn only_the_exact_uri_is_answered(seen: &Seen) -> Judgement {
 }
 
 fn the_http_twin_is_refused(seen: &Seen) -> Judgement {
-    all_refused(&seen.http, "the http twin of a registered URI is refused (registration of one is tried by the register-client hook)")
+    let Some(registered) = &seen.registered_http else {
+        return all_refused(&seen.http, "the http twin of a registered URI is refused; registering one was not tried (no hook register-client)");
+    };
+    let mut both = seen.http.clone();
+    both.tried.extend(registered.tried.iter().cloned().map(|authz| Tried { authz, redeemed: None }));
+    all_refused(&both, if registered.stored { "http URIs are refused, even a registered one" } else { "http URIs are refused, at registration and in requests" })
 }
 
 fn a_request_without_redirect_uri_is_refused(seen: &Seen) -> Judgement {
@@ -105,7 +122,7 @@ mod tests {
 
     fn seen(held: bool, outcome: Outcome) -> Seen {
         let block = || block(held, outcome);
-        Seen { unregistered: block(), variations: block(), http: block(), missing: block() }
+        Seen { unregistered: block(), variations: block(), http: block(), missing: block(), registered_http: None }
     }
 
     #[test]
