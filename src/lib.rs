@@ -15,12 +15,17 @@
 
 pub mod catalogue;
 pub mod counterpart;
+pub mod cli;
+pub mod error;
 pub mod event;
 pub mod judge;
 pub mod model;
 pub mod plan;
 pub mod report;
+pub mod run;
+pub mod set_stage;
 pub mod stage;
 pub mod suite;
 pub mod suites;
+pub mod target_file;
 pub mod wire;

@@ -74,7 +74,7 @@ pub struct RunInfo {
     pub finished_at: Timestamp,
     /// Wall time in seconds.
     pub wall_s: f64,
-    /// Seconds in which the run did nothing but wait for the clock.
+    /// Seconds that scenarios waited for the clock, added up; waits overlap.
     pub waited_s: f64,
     /// Requests sent, by the suite and by its browser (main documents and script requests).
     pub requests: u64,

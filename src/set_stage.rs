@@ -1,0 +1,261 @@
+//! Sets the stage of a run: keys, trust, name resolution, callback endpoint, discovery, browser. Whatever fails here is a
+//! prerequisite, told before the first scenario.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+use crate::counterpart::authorize::{OPEN_HOST, host_of};
+use crate::counterpart::keys::SuiteKeys;
+use crate::error::Error;
+use crate::event::{Event, Sink};
+use crate::model::ClauseId;
+use crate::model::target::Target;
+use crate::stage::World;
+use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
+use crate::stage::browser::form::FormAgent;
+use crate::stage::browser::{AgentConfig, UserAgent};
+use crate::stage::cert::Trust;
+use crate::stage::http::{Ask, Http};
+use crate::stage::listener::{TestCa, TlsFront, TlsShape};
+use crate::stage::raw::Probing;
+use crate::stage::recorder::Recorder;
+use crate::stage::resolve::Resolve;
+use crate::stage::secrets::Secrets;
+use crate::stage::world::{Discovery, Jwks, Samples};
+use crate::wire::jose::{from_pem, random};
+
+/// Which user agent signs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Browser {
+    /// Chrome where it is installed, else the form agent.
+    #[default]
+    Auto,
+    /// Chrome, or no run.
+    Chrome,
+    /// The form agent.
+    Form,
+    /// A Chrome that is running already, by its DevTools address.
+    Connect(String),
+}
+
+/// All that a run needs to know.
+pub struct Setting {
+    /// The target file.
+    pub target: Target,
+    /// Its secrets.
+    pub secrets: Secrets,
+    /// SHA-256 over it.
+    pub digest: String,
+    /// The target is the embedded reference peer.
+    pub embedded: bool,
+    /// Keys given directly, for the embedded peer.
+    pub keys: Option<SuiteKeys>,
+    /// Certificates trusted besides those of the target file, DER.
+    pub roots: Vec<Vec<u8>>,
+    /// Which user agent signs in.
+    pub browser: Browser,
+    /// Show the browser's window.
+    pub headed: bool,
+    /// Scenarios at a time.
+    pub jobs: usize,
+    /// Clauses that must wait are left out.
+    pub fast: bool,
+    /// Somebody may answer prompts.
+    pub interactive: bool,
+}
+
+/// A stage that is set. Dropping it closes the suite's endpoints.
+pub struct Set {
+    /// The world.
+    pub world: Arc<World>,
+    _callback: MockServer,
+    _front: TlsFront,
+}
+
+impl Set {
+    /// Sets the stage.
+    ///
+    /// # Errors
+    /// A prerequisite that is not met, with its remedy.
+    pub async fn up(setting: Setting, wanted: HashSet<ClauseId>, events: Sink) -> Result<Set, Error> {
+        let Setting { target, secrets, .. } = &setting;
+        let idp = target.idp.clone().ok_or_else(|| Error::usage("the target file has no table [idp]", "Add [idp], or test another role."))?;
+        let recorder = Arc::new(Recorder::default());
+        let keys = suite_keys(&setting)?;
+        let target_roots = roots(target)?;
+
+        let ca = Arc::new(TestCa::new("ipsie-conform run authority").map_err(|error| Error::Suite { message: error.to_string() })?);
+        let callback = MockServer::start().await;
+        Mock::given(any()).respond_with(arrived()).mount(&callback).await;
+        let at = &target.counterpart;
+        let front = TlsFront::start(ca.clone(), &at.listen, *callback.address(), TlsShape::default(), None).await.map_err(|fault| {
+            Error::prerequisite(fault.to_string(), "Set counterpart.listen to a free address, or to \"127.0.0.1:0\" for any free port.")
+        })?;
+        let suite_hosts: Vec<String> = [&at.public_url, &at.sector_url].iter().filter_map(|url| host_of(url)).collect();
+        let suite_port = |url: &str| url::Url::parse(url).ok().and_then(|url| url.port_or_known_default()).unwrap_or(443);
+        let mut own = vec![(format!("{OPEN_HOST}:443"), front.addr)];
+        for (host, url) in suite_hosts.iter().zip([&at.public_url, &at.sector_url]) {
+            for name in [host.clone(), format!("*.{host}"), format!("{host}.evil.example")] {
+                own.push((format!("{name}:{}", suite_port(url)), front.addr));
+            }
+        }
+        own.push(("evil.example:443".into(), front.addr));
+        let resolve = Resolve::new(&target.network.resolve, own.iter().map(|(name, addr)| (name.as_str(), *addr)))
+            .map_err(|message| Error::usage(message, "Mend [network.resolve]."))?;
+
+        let mut all_roots = target_roots.clone();
+        all_roots.extend(setting.roots.clone());
+        let http = Http::new(&target.network, &resolve, &all_roots, recorder.clone())
+            .map_err(|error| Error::prerequisite(format!("the HTTP client cannot be made: {error}"), "Check network.ca_file."))?;
+        let discovery = discover(&http, &idp.issuer).await?;
+        let jwks = jwks(&http, &discovery);
+        let leaves = leaves(&resolve, &recorder, &all_roots, &idp.issuer, &discovery);
+        let (jwks, leaves) = futures_util::future::join(jwks, leaves).await;
+
+        let mut agent_resolve: Vec<(String, String)> =
+            target.network.resolve.iter().flat_map(|(name, addr)| with_port(name).into_iter().map(|name| (name, addr.clone()))).collect();
+        agent_resolve.extend(own.iter().map(|(name, addr)| (name.clone(), addr.to_string())));
+        let config = AgentConfig {
+            suite_hosts: suite_hosts.iter().cloned().chain([OPEN_HOST.to_owned()]).collect(),
+            resolve: agent_resolve,
+            roots: all_roots.iter().cloned().chain([ca.der().to_vec()]).collect(),
+            leaves,
+            deadline: Duration::from_secs(target.network.timeout_s.max(2)),
+            headed: setting.headed,
+        };
+        let agent = agent(&setting.browser, config, recorder.clone(), &events).await?;
+        let world = World {
+            target: target.clone(),
+            idp,
+            secrets: secrets.clone(),
+            keys,
+            recorder,
+            http,
+            resolve,
+            roots: all_roots,
+            agent,
+            events,
+            run_id: format!("run-{}-{}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"), random(4).to_lowercase().replace(['-', '_'], "x")),
+            wanted,
+            interactive: setting.interactive,
+            discovery,
+            jwks: Mutex::new(jwks),
+            main: OnceCell::new(),
+            audience: OnceCell::new(),
+            samples: Mutex::new(Samples::default()),
+            users: Mutex::new(BTreeMap::new()),
+            kept_code: tokio::sync::Mutex::new(()),
+            undo: Mutex::new(Vec::new()),
+        };
+        Ok(Set { world: Arc::new(world), _callback: callback, _front: front })
+    }
+}
+
+/// What the browser sees at a redirect URI.
+fn arrived() -> ResponseTemplate {
+    ResponseTemplate::new(200).insert_header("cache-control", "no-store").set_body_raw(
+        "<!doctype html><title>Arrived</title><p>The response has reached the suite.</p>".as_bytes(),
+        "text/html; charset=utf-8",
+    )
+}
+
+fn suite_keys(setting: &Setting) -> Result<SuiteKeys, Error> {
+    if let Some(keys) = &setting.keys {
+        return Ok(keys.clone());
+    }
+    let help = "`ipsie-conform init` makes the file; register its public half at the target.";
+    match &setting.target.counterpart.keys {
+        Some(reference) => {
+            let text = setting.secrets.get(reference).map_err(|fault| Error::usage(format!("counterpart.keys: {fault}"), help))?;
+            SuiteKeys::parse(&text).map_err(|fault| Error::usage(format!("counterpart.keys: {fault}"), help))
+        }
+        None => SuiteKeys::generate().map_err(|fault| Error::Suite { message: fault.to_string() }),
+    }
+}
+
+/// DER certificates of `network.ca_file`.
+pub fn roots(target: &Target) -> Result<Vec<Vec<u8>>, Error> {
+    let Some(path) = &target.network.ca_file else { return Ok(Vec::new()) };
+    let help = "Write the path of a PEM file, relative to the target file.";
+    let pem = std::fs::read_to_string(path)
+        .map_err(|error| Error::usage(format!("network.ca_file {} cannot be read: {error}", path.display()), help))?;
+    match from_pem("CERTIFICATE", &pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(Error::usage(format!("network.ca_file {} holds no certificate", path.display()), help)),
+        Err(fault) => Err(Error::usage(format!("network.ca_file {}: {fault}", path.display()), help)),
+    }
+}
+
+/// The discovery document. No HTTP answer at all is a prerequisite; a wrong answer is for a verdict.
+pub async fn discover(http: &Http, issuer: &str) -> Result<Discovery, Error> {
+    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    match http.send("idp-probe/metadata", "discovery document", Ask::get(&url).header("accept", "application/json")).await {
+        Ok(reply) => {
+            let document = reply.json().filter(|_| reply.status == 200).filter(Value::is_object).unwrap_or(Value::Null);
+            Ok(Discovery { reply: Some(reply), document })
+        }
+        Err(fault) if fault.certificate => Err(Error::prerequisite(
+            format!("the certificate of the identity service is not trusted: {fault}"),
+            "If a private authority issued it, name its PEM file in network.ca_file; else the certificate itself is the finding.",
+        )),
+        Err(fault) => Err(Error::prerequisite(
+            format!("the identity service could not be reached: {fault}"),
+            "Check idp.issuer, [network.resolve] and that the service is up; `ipsie-conform doctor` looks at each part.",
+        )),
+    }
+}
+
+async fn jwks(http: &Http, discovery: &Discovery) -> Jwks {
+    let Some(url) = discovery.get("jwks_uri") else { return Jwks::default() };
+    match http.send("idp-probe/metadata", "JWK Set", Ask::get(url).header("accept", "application/json")).await {
+        Ok(reply) => Jwks { set: reply.json().unwrap_or(Value::Null), reply: Some(reply), again: false },
+        Err(_) => Jwks::default(),
+    }
+}
+
+/// Leaf certificates that verified against a private authority: Chrome does not know that authority and pins them.
+async fn leaves(resolve: &Resolve, recorder: &Recorder, roots: &[Vec<u8>], issuer: &str, discovery: &Discovery) -> Vec<Vec<u8>> {
+    let Ok(trust) = Trust::new(roots) else { return Vec::new() };
+    let urls = discovery.document.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).chain([issuer]);
+    let places: HashSet<(String, u16)> = urls
+        .filter_map(|url| url::Url::parse(url).ok())
+        .filter(|url| url.scheme() == "https")
+        .filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)))
+        .collect();
+    let probing = Probing::new(resolve, recorder, "set-up");
+    let reports = futures_util::future::join_all(places.iter().map(|(host, port)| probing.cert(host, *port, &trust))).await;
+    reports.into_iter().filter(|report| report.verified() && !report.public).filter_map(|report| report.chain.into_iter().next()).collect()
+}
+
+/// A name without port stands for both usual ports.
+fn with_port(name: &str) -> Vec<String> {
+    let has_port = name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { vec![name.to_owned()] } else { vec![format!("{name}:443"), format!("{name}:80")] }
+}
+
+async fn agent(choice: &Browser, config: AgentConfig, recorder: Arc<Recorder>, events: &Sink) -> Result<Arc<dyn UserAgent>, Error> {
+    let help = "Install Chromium (Debian: apt-get install chromium) or set CHROME to its path; --browser form signs in at server-rendered pages without it.";
+    let failed = |fault: crate::stage::browser::AgentFault| Error::prerequisite(fault.to_string(), help);
+    let form = |config, recorder| FormAgent::new(config, recorder).map_err(failed);
+    match choice {
+        Browser::Form => form(config, recorder),
+        Browser::Chrome => ChromeAgent::launch(config, recorder, None).await.map_err(failed),
+        Browser::Connect(address) => ChromeAgent::launch(config, recorder, Some(address.clone())).await.map_err(failed),
+        Browser::Auto if find_chrome().is_none() => {
+            events(Event::Note { text: "no Chrome was found: the form agent signs in, which needs server-rendered login pages".into() });
+            form(config, recorder)
+        }
+        Browser::Auto => match ChromeAgent::launch(config.clone(), recorder.clone(), None).await {
+            Ok(agent) => Ok(agent),
+            Err(fault) => {
+                events(Event::Note { text: format!("Chrome could not be started ({fault}): the form agent signs in") });
+                form(config, recorder)
+            }
+        },
+    }
+}

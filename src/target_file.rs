@@ -1,0 +1,247 @@
+//! Reading target files: every mistake with its place, the nearest known key, and the remedy.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use miette::NamedSource;
+
+use crate::catalogue::{Catalogue, nearest};
+use crate::error::Error;
+use crate::model::Role;
+use crate::model::target::{ClientAuth, Target};
+use crate::stage::hooks::ways;
+use crate::stage::secrets::Secrets;
+
+/// A target file that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says; paths are absolute or relative to the working directory.
+    pub target: Target,
+    /// Finds its secrets.
+    pub secrets: Secrets,
+    /// SHA-256 over its text.
+    pub digest: String,
+}
+
+struct Source<'a> {
+    path: &'a Path,
+    text: String,
+}
+
+impl Source<'_> {
+    fn fault(&self, at: Option<Range<usize>>, message: impl Into<String>, help: impl Into<String>) -> Error {
+        let place = at.as_ref().map(|at| format!(":{}", self.text[..at.start.min(self.text.len())].matches('\n').count() + 1));
+        Error::File {
+            message: format!("{}{}: {}", self.path.display(), place.unwrap_or_default(), message.into()),
+            help: help.into(),
+            source_code: NamedSource::new(self.path.display().to_string(), self.text.clone()).with_language("toml"),
+            at: at.map(|at| (at.start, at.end.saturating_sub(at.start)).into()),
+        }
+    }
+
+    /// Where a text stands, for mistakes that the parser does not place.
+    fn find(&self, needle: &str) -> Option<Range<usize>> {
+        let start = self.text.find(needle)?;
+        Some(start..start + needle.len())
+    }
+}
+
+/// Reads and checks a target file. Nothing is sent.
+pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Loaded, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::usage(
+            format!("the target file {} cannot be read: {error}", path.display()),
+            "Give the path of a target file; `ipsie-conform init ISSUER` writes one.",
+        )
+    })?;
+    let base = path.parent().map(Path::to_owned).unwrap_or_default();
+    let source = Source { path, text };
+    let mut target: Target = toml::from_str(&source.text).map_err(|error| unreadable(&source, &error))?;
+    check(&source, &target, catalogue)?;
+    let relative = |file: &PathBuf| base.join(file);
+    target.network.ca_file = target.network.ca_file.as_ref().map(relative);
+    let secrets = Secrets::new(&base);
+    check_secrets(&source, &target, &secrets)?;
+    let digest = hex(digest(&SHA256, source.text.as_bytes()).as_ref());
+    Ok(Loaded { target, secrets, digest })
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unreadable(source: &Source<'_>, error: &toml::de::Error) -> Error {
+    let message = error.message().to_owned();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        let wrong = quoted.next().unwrap_or_default().to_owned();
+        let known: Vec<&str> = quoted.collect();
+        let what = if message.starts_with("unknown field") { "key" } else { "value" };
+        let help = if known.is_empty() {
+            format!("This table takes no further {what}s.")
+        } else {
+            format!("Did you mean `{}`? Known here: {}.", nearest(&wrong, known.iter().copied()), known.join(", "))
+        };
+        return source.fault(error.span(), format!("unknown {what} `{wrong}`"), help);
+    }
+    source.fault(error.span(), message, "The keys and their types are explained in the commented file that `ipsie-conform init` writes.")
+}
+
+fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<(), Error> {
+    if target.target.roles.contains(&Role::Idp) {
+        let Some(idp) = &target.idp else {
+            return Err(source.fault(None, "the role `idp` needs a table [idp]", "Add [idp] with issuer, clients and users."));
+        };
+        let issuer = url::Url::parse(&idp.issuer).ok().filter(|url| url.scheme() == "https" && url.host().is_some());
+        if issuer.is_none() {
+            return Err(source.fault(
+                source.find("issuer"),
+                format!("idp.issuer `{}` is not an https URL", idp.issuer),
+                "Write the issuer identifier exactly as clients are given it, e.g. \"https://login.example.com/tenant\".",
+            ));
+        }
+    }
+    for (name, url) in [("public_url", &target.counterpart.public_url), ("sector_url", &target.counterpart.sector_url)] {
+        let good = url::Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.path() == "/" && url.query().is_none());
+        if !good {
+            let help = "Write the origin only, e.g. \"https://rp.ipsie-conform.test\".";
+            return Err(source.fault(source.find(name), format!("counterpart.{name} `{url}` is not an https origin"), help));
+        }
+    }
+    for (name, hook) in &target.hooks {
+        if ways(hook) != 1 {
+            let at = source.find(&format!("[hooks.{name}]"));
+            return Err(source.fault(
+                at,
+                format!("hook `{name}` gives {} of exec, http and prompt", ways(hook)),
+                "Give exactly one of them.",
+            ));
+        }
+    }
+    for (id, statement) in &target.attest {
+        let at = source.find(id);
+        if catalogue.clause(id).is_none() {
+            let close = nearest(id, catalogue.clauses.iter().map(|clause| clause.id.as_str()));
+            return Err(source.fault(at, format!("attest.\"{id}\" names no clause"), format!("Did you mean `{close}`?")));
+        }
+        if statement.date.parse::<jiff::civil::Date>().is_err() {
+            return Err(source.fault(at, format!("attest.\"{id}\": `{}` is not a date", statement.date), "Write it as YYYY-MM-DD."));
+        }
+    }
+    if let Some(edition) = &target.run.edition
+        && catalogue.edition(edition).is_none()
+    {
+        let help = format!("Did you mean `{}`?", nearest(edition, catalogue.editions.iter().map(|known| known.id.as_str())));
+        return Err(source.fault(source.find("edition"), format!("run.edition `{edition}` is no known edition"), help));
+    }
+    crate::stage::resolve::Resolve::new(&target.network.resolve, [])
+        .map(drop)
+        .map_err(|message| source.fault(source.find("resolve"), message, "Write \"host\" = \"address:port\" or \"host:port\" = \"address:port\"."))
+}
+
+/// Reads every secret once, so that a missing one is told before anything is sent.
+fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Result<(), Error> {
+    let mut references: Vec<(String, &str)> = Vec::new();
+    if let Some(keys) = &target.counterpart.keys {
+        references.push(("counterpart.keys".into(), keys));
+    }
+    let mut needs_keys = None;
+    if let Some(idp) = &target.idp {
+        let clients = [
+            ("main", &idp.clients.main),
+            ("second", &idp.clients.second),
+            ("public", &idp.clients.public),
+            ("pairwise", &idp.clients.pairwise),
+            ("pairwise_other", &idp.clients.pairwise_other),
+            ("encrypted", &idp.clients.encrypted),
+        ];
+        for (name, client) in clients.iter().filter_map(|(name, client)| Some((name, client.as_ref()?))) {
+            match (&client.secret, client.auth) {
+                (Some(reference), _) => references.push((format!("idp.clients.{name}.secret"), reference)),
+                (None, ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost) => {
+                    let at = source.find(&format!("[idp.clients.{name}]"));
+                    return Err(source.fault(at, format!("idp.clients.{name} has no secret"), "Add secret = \"env:NAME\"."));
+                }
+                (None, ClientAuth::PrivateKeyJwt) => needs_keys = Some(format!("idp.clients.{name}")),
+                (None, ClientAuth::None) => {}
+            }
+        }
+        for user in &idp.users {
+            for (what, reference) in [("password", &user.password), ("totp", &user.totp), ("passkey", &user.passkey)] {
+                if let Some(reference) = reference {
+                    references.push((format!("{what} of user `{}`", user.name), reference));
+                }
+            }
+        }
+    }
+    for (name, hook) in &target.hooks {
+        if let Some(reference) = hook.http.as_ref().and_then(|call| call.bearer.as_ref()) {
+            references.push((format!("hooks.{name}.http.bearer"), reference));
+        }
+    }
+    if let (Some(client), None) = (needs_keys, &target.counterpart.keys) {
+        return Err(source.fault(
+            source.find("[counterpart]"),
+            format!("{client} signs its assertions, but counterpart.keys is not set"),
+            "Add keys = \"file:ipsie-conform.keys.json\" under [counterpart]; `ipsie-conform init` makes the file.",
+        ));
+    }
+    for (what, reference) in references {
+        if let Err(fault) = secrets.get(reference) {
+            // The value itself may stand where a reference should: its place is shown, its text is not.
+            let reference_like = reference.starts_with("env:") || reference.starts_with("file:");
+            let at = if reference_like { source.find(reference) } else { None };
+            let hidden = Source { path: source.path, text: if reference_like { source.text.clone() } else { String::new() } };
+            return Err(hidden.fault(at.filter(|_| reference_like), format!("{what}: {fault}"), "Set it, or name another place."));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Loaded, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("target.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&path, &Catalogue::embedded().unwrap())
+    }
+
+    const MINIMAL: &str = "[idp]\nissuer = \"https://op.example\"\n";
+
+    #[test]
+    fn a_minimal_file_is_enough() {
+        assert_eq!(load_text(MINIMAL).unwrap().target.idp.unwrap().issuer, "https://op.example");
+    }
+
+    #[test]
+    fn every_mistake_names_the_thing_the_place_and_the_remedy() {
+        for (text, wanted, help) in [
+            ("[idp]\nisuer = \"https://op\"\n", "target.toml:2: unknown key `isuer`", "Did you mean `issuer`"),
+            ("[idp]\nissuer = 5\n", "target.toml:2: invalid type", "init"),
+            ("[idp]\nissuer = \"http://op\"\n", "not an https URL", "https://"),
+            ("[target]\nroles = [\"ipd\"]\n", "unknown value `ipd`", "idp"),
+            ("[idp]\nissuer = \"https://op\"\n[hooks.x]\n", "hook `x` gives 0", "exactly one"),
+            ("[idp]\nissuer = \"https://op\"\n[attest.\"sl1.idp.federation-hnt\"]\nstatement=\"\"\nby=\"\"\ndate=\"2026-01-01\"\n", "names no clause", "sl1.idp.federation-hint"),
+            ("[idp]\nissuer = \"https://op\"\n[[idp.users]]\nname = \"a\"\npassword = \"env:NOT_SET_ANYWHERE\"\n", "NOT_SET_ANYWHERE is not set", "Set it"),
+            ("[idp]\nissuer = \"https://op\"\n[idp.clients.main]\nid = \"a\"\n", "counterpart.keys is not set", "init"),
+            ("[idp\n", "target.toml:1", "init"),
+        ] {
+            let error = load_text(text).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(wanted), "{error}");
+            let told = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
+            assert!(told.contains(help), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_place_of_a_reference_is_not_repeated() {
+        let error = load_text("[idp]\nissuer = \"https://op\"\n[[idp.users]]\nname = \"a\"\npassword = \"hunter22\"\n").unwrap_err();
+        assert!(!format!("{:?}", miette::Report::new(error)).contains("hunter22"));
+    }
+}
