@@ -144,6 +144,9 @@ async fn client_assertions_name_the_issuer_alone_and_work_once() {
 async fn endpoints_around_the_flow_give_nothing_away() {
     let world = world(&[]).await;
     assert_eq!(world.post("/register", &[]).await.status, 404);
+    let page = world.get("/login").await;
+    assert_eq!((page.header("x-frame-options"), page.header("cache-control")), ("DENY", "no-store"));
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
     let logout = world.get("/logout?post_logout_redirect_uri=https%3A%2F%2Frp.ipsie-conform.test%2Fopen").await;
     assert_eq!((logout.status, logout.header("location")), (200, ""));
     let origin = world.send(world.http.get(format!("{ISSUER}/authorize")).header("origin", "https://rp.test")).await;
