@@ -199,7 +199,7 @@ twists! {
     AttributeMinimisation = "attribute-minimisation",
     /// Issues a code when prompt=none is sent while the second factor is pending.
     MfaEnforced = "mfa-enforced",
-    /// Reports amr [pwd] after a password plus one-time-code login.
+    /// Reports amr `["pwd"]` after a password plus one-time-code login.
     MfaReported = "mfa-reported",
     /// Ignores a positive max_age in interactive requests.
     MaxAgeReauth = "max-age-reauth",
