@@ -5,7 +5,7 @@
 //! clear text ─> route::clear (redirects GET, refuses the rest)          UDP ─> dns
 //! ```
 //!
-//! Every handler is a function from a request and the [`state::State`] to a [`http::Reply`]. Nothing is global, so that many
+//! Every handler is a function from a request and the state to a reply. Nothing is global, so that many
 //! instances can run in one process, each with its own [`Twist`]s.
 
 mod access;

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use url::Url;
 
 use super::http::{In, Pairs, Reply, get, repeated};
 use super::state::{AuthorizationRequest, PUSHED_LIFETIME_S, Pushed, State};
@@ -224,12 +223,8 @@ fn known_client(op: &Op, state: &mut State, id: &str, redirect_uri: Option<&str>
 
 /// Simple string comparison (RFC 9700 2.1), apart from the defects.
 fn is_registered(op: &Op, client: &RegisteredClient, sent: &str) -> bool {
-    let same_without_scheme = |known: &str| match (Url::parse(known), Url::parse(sent)) {
-        (Ok(known), Ok(sent)) => {
-            known.as_str().split_once(':').map(|(_, rest)| rest) == sent.as_str().split_once(':').map(|(_, rest)| rest)
-        }
-        _ => false,
-    };
+    let tail = |uri: &str| uri.split_once("://").map(|(_, tail)| tail.to_owned());
+    let same_without_scheme = |known: &str| tail(known).is_some() && tail(known) == tail(sent);
     client.redirect_uris.iter().any(|known| {
         known == sent
             || (op.twist(Twist::RedirectExactMatch) && sent.starts_with(known.as_str()))

@@ -144,6 +144,9 @@ async fn client_assertions_name_the_issuer_alone_and_work_once() {
 async fn endpoints_around_the_flow_give_nothing_away() {
     let world = world(&[]).await;
     assert_eq!(world.post("/register", &[]).await.status, 404);
+    let page = world.get("/login").await;
+    assert_eq!((page.header("x-frame-options"), page.header("cache-control")), ("DENY", "no-store"));
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
     let logout = world.get("/logout?post_logout_redirect_uri=https%3A%2F%2Frp.ipsie-conform.test%2Fopen").await;
     assert_eq!((logout.status, logout.header("location")), (200, ""));
     let origin = world.send(world.http.get(format!("{ISSUER}/authorize")).header("origin", "https://rp.test")).await;
@@ -158,4 +161,30 @@ async fn endpoints_around_the_flow_give_nothing_away() {
     assert_eq!(metadata["issuer"], ISSUER);
     assert_eq!(metadata["userinfo_endpoint"], "https://api.idp.ipsie-conform.test/userinfo");
     assert!(metadata.get("registration_endpoint").is_none());
+}
+
+#[tokio::test]
+async fn secrets_are_taken_only_in_the_registered_way() {
+    let world = world(&[]).await;
+    for (id, auth) in [("basic", ClientAuth::ClientSecretBasic), ("post", ClientAuth::ClientSecretPost)] {
+        let client = RegisteredClient { id: id.into(), auth, secret: Some("a:b%c".into()), ..RegisteredClient::default() };
+        world.embedded.op.op.state.lock().unwrap().clients.insert(id.into(), client);
+    }
+    let junk = [("grant_type", "authorization_code"), ("code", "junk")];
+    let basic = |id: &'static str, secret: &'static str| {
+        let request = world.http.post(format!("{ISSUER}/token")).form(&junk).basic_auth(id, Some(secret));
+        let world = &world;
+        async move { world.send(request).await.error() }
+    };
+    assert_eq!(basic("basic", "a%3Ab%25c").await, "400 invalid_grant");
+    assert_eq!(basic("basic", "wrong").await, "401 invalid_client");
+    assert_eq!(basic("post", "a%3Ab%25c").await, "401 invalid_client");
+    let post = |id: &'static str, secret: &'static str| {
+        let form = [&junk[..], &[("client_id", id), ("client_secret", secret)]].concat();
+        let world = &world;
+        async move { world.post("/token", &form).await.error() }
+    };
+    assert_eq!(post("post", "a:b%c").await, "400 invalid_grant");
+    assert_eq!(post("post", "wrong").await, "401 invalid_client");
+    assert_eq!(post("basic", "a:b%c").await, "401 invalid_client");
 }
