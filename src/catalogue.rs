@@ -135,7 +135,11 @@ impl File {
     fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Box<ProfileFault>> {
         toml::from_str(&self.text).map_err(|error| {
             let at = error.span().unwrap_or(0..0);
-            self.fault(at, error.message(), "The keys of a clause and a requirement are described at the top of the profile files.")
+            self.fault(
+                at,
+                error.message(),
+                "The keys of a clause and a requirement are described at the top of the profile files.",
+            )
         })
     }
 }
@@ -160,7 +164,11 @@ impl Catalogue {
             Some(File { name: name.to_owned(), text })
         };
         let index_file = open("ipsie.toml").ok_or_else(|| {
-            File { name: "ipsie.toml".into(), text: String::new() }.fault(0..0, "the file is missing", "A profiles folder starts with ipsie.toml.")
+            File { name: "ipsie.toml".into(), text: String::new() }.fault(
+                0..0,
+                "the file is missing",
+                "A profiles folder starts with ipsie.toml.",
+            )
         })?;
         let index: Index = index_file.parse()?;
         let mut catalogue = Catalogue {
@@ -208,7 +216,11 @@ impl Catalogue {
             let clause = clause.into_inner();
             let id = clause.id.clone();
             if !id.starts_with(&prefix) || clause.level != part.level || clause.role != part.role {
-                return Err(file.fault(span, format!("clause `{id}` does not belong into this part"), format!("Its id starts with `{prefix}`.")));
+                return Err(file.fault(
+                    span,
+                    format!("clause `{id}` does not belong into this part"),
+                    format!("Its id starts with `{prefix}`."),
+                ));
             }
             if self.clauses.iter().any(|known| known.id == id) {
                 return Err(file.fault(span, format!("clause `{id}` stands twice"), "Ids are stable and unique."));
@@ -222,13 +234,21 @@ impl Catalogue {
                 ));
             }
             if part.executed && !checked.contains(id.as_str()) && clause.how != crate::model::How::Attested {
-                return Err(file.fault(span, format!("clause `{id}` has no check"), "Add a check for it to a suite, or make it attested."));
+                return Err(file.fault(
+                    span,
+                    format!("clause `{id}` has no check"),
+                    "Add a check for it to a suite, or make it attested.",
+                ));
             }
             unseen.remove(id.as_str());
             self.clauses.push(clause);
         }
         if let Some(id) = unseen.first() {
-            return Err(file.fault(0..0, format!("the check of `{id}` has no clause"), "Add its [[clause]], or remove the check."));
+            return Err(file.fault(
+                0..0,
+                format!("the check of `{id}` has no clause"),
+                "Add its [[clause]], or remove the check.",
+            ));
         }
         Ok(())
     }
@@ -251,9 +271,9 @@ impl Catalogue {
 pub fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((head, tail)) => {
-            text.strip_prefix(head).is_some_and(|rest| (0..=rest.len()).any(|at| rest.is_char_boundary(at) && glob(tail, &rest[at..])))
-        }
+        Some((head, tail)) => text
+            .strip_prefix(head)
+            .is_some_and(|rest| (0..=rest.len()).any(|at| rest.is_char_boundary(at) && glob(tail, &rest[at..]))),
     }
 }
 
@@ -284,14 +304,30 @@ mod tests {
     fn every_mistake_is_told_with_file_and_line() {
         let cases: [(&str, Box<dyn Fn(&str) -> String>, &str); 5] = [
             ("unknown key", Box::new(|text| text.replacen("wait_s", "wait_seconds", 1)), "unknown field `wait_seconds`"),
-            ("missing requirement", Box::new(|text| text.replacen("requirement = \"sl1.idp.discovery\"", "requirement = \"sl1.idp.discovry\"", 1)), "sl1.idp.discovry"),
-            ("duplicate", Box::new(|text| text.replacen("\"sl1.idp.endpoints-https\"", "\"sl1.idp.discovery-published\"", 1)), "stands twice"),
-            ("clause without check", Box::new(|text| text.replacen("\"sl1.idp.endpoints-https\"", "\"sl1.idp.endpoints-httpz\"", 1)), "has no check"),
-            ("check without clause", Box::new(|text| {
-                let start = text.find("[[clause]]").unwrap();
-                let end = text[start + 10..].find("[[clause]]").unwrap() + start + 10;
-                format!("{}{}", &text[..start], &text[end..])
-            }), "has no clause"),
+            (
+                "missing requirement",
+                Box::new(|text| text.replacen("requirement = \"sl1.idp.discovery\"", "requirement = \"sl1.idp.discovry\"", 1)),
+                "sl1.idp.discovry",
+            ),
+            (
+                "duplicate",
+                Box::new(|text| text.replacen("\"sl1.idp.endpoints-https\"", "\"sl1.idp.discovery-published\"", 1)),
+                "stands twice",
+            ),
+            (
+                "clause without check",
+                Box::new(|text| text.replacen("\"sl1.idp.endpoints-https\"", "\"sl1.idp.endpoints-httpz\"", 1)),
+                "has no check",
+            ),
+            (
+                "check without clause",
+                Box::new(|text| {
+                    let start = text.find("[[clause]]").unwrap();
+                    let end = text[start + 10..].find("[[clause]]").unwrap() + start + 10;
+                    format!("{}{}", &text[..start], &text[end..])
+                }),
+                "has no clause",
+            ),
         ];
         for (name, change, wanted) in cases {
             let fault = with("sl1-idp.toml", change).unwrap_err();

@@ -85,7 +85,10 @@ pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
             }
         }
     }
-    plan.clauses.iter().map(|planned| row(planned, judged.get(planned.clause.id.as_str()), by.get(planned.clause.id.as_str()).copied(), seen)).collect()
+    plan.clauses
+        .iter()
+        .map(|planned| row(planned, judged.get(planned.clause.id.as_str()), by.get(planned.clause.id.as_str()).copied(), seen))
+        .collect()
 }
 
 /// Judges the clauses of one scenario as soon as it has ended, for the live view.
@@ -100,7 +103,9 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
     let clause = &planned.clause;
     let (mut verdict, mut judgement) = match (&planned.fate, judgement, by.map(|by| &by.outcome)) {
         (Fate::NotRun(reason), _, _) => (Verdict::NotRun, Judgement::undecided(reason.clone())),
-        (Fate::Statement, _, _) => (Verdict::NotRun, Judgement::undecided(format!("no statement: attest.\"{}\" is not configured", clause.id))),
+        (Fate::Statement, _, _) => {
+            (Verdict::NotRun, Judgement::undecided(format!("no statement: attest.\"{}\" is not configured", clause.id)))
+        }
         (Fate::Tested, Some(judgement), _) => applied(clause, judgement.clone()),
         (Fate::Tested, None, Some(Err(stopped))) => {
             let verdict = if stopped.class == FaultClass::Config { Verdict::NotRun } else { Verdict::Inconclusive };
@@ -189,7 +194,8 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     // Every requirement that has executable MUSTs must have had one executed: a level that nobody looked at is not met.
     let executed = |row: &ClauseRow| matches!(row.verdict, Verdict::Pass | Verdict::Fail | Verdict::Warning);
     let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id.as_str()));
-    let requirements: std::collections::BTreeSet<&str> = gating().filter(executable).map(|row| row.requirement.as_str()).collect();
+    let requirements: std::collections::BTreeSet<&str> =
+        gating().filter(executable).map(|row| row.requirement.as_str()).collect();
     let unexecuted = requirements.iter().any(|id| !gating().any(|row| row.requirement == *id && executed(row)));
     if open || unexecuted { LevelVerdict::Incomplete } else { LevelVerdict::Conformant }
 }

@@ -13,9 +13,10 @@
 //! [`judge`] never does I/O, so a finished run can be judged again.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod baseline;
 pub mod catalogue;
-pub mod counterpart;
 pub mod cli;
+pub mod counterpart;
 pub mod error;
 pub mod event;
 pub mod judge;

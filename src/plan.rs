@@ -78,7 +78,10 @@ impl Plan {
             suites::all().iter().copied().filter(|suite| suite.clauses().iter().any(|id| tested.contains(id))).collect();
         // What others start from must be played although nobody asked for its own clauses.
         for suite in suites::all() {
-            if !suites.iter().any(|known| known.id() == suite.id()) && suites.iter().any(|known| known.after().contains(&suite.id())) && suites::is_base(suite.id()) {
+            if !suites.iter().any(|known| known.id() == suite.id())
+                && suites.iter().any(|known| known.after().contains(&suite.id()))
+                && suites::is_base(suite.id())
+            {
                 suites.push(*suite);
             }
         }
@@ -132,10 +135,13 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
             !idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()),
             "idp.users (name and password)",
         ),
-        "mfa-login" => absent(!idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()), "idp.users"),
-        "client-auth-jwt" => {
-            absent(!clients.main.as_ref().is_some_and(|main| main.auth == ClientAuth::PrivateKeyJwt), "idp.clients.main with auth = \"private_key_jwt\"")
+        "mfa-login" => {
+            absent(!idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()), "idp.users")
         }
+        "client-auth-jwt" => absent(
+            !clients.main.as_ref().is_some_and(|main| main.auth == ClientAuth::PrivateKeyJwt),
+            "idp.clients.main with auth = \"private_key_jwt\"",
+        ),
         // Decided by their checks: what the metadata does not even announce fails without a client.
         "second-client" if clause.slug() == "pairwise-offered" => None,
         "second-client" => absent(clients.second.is_none(), "idp.clients.second"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+use wiremock::ResponseTemplate;
 
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
@@ -21,7 +21,7 @@ use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
 use crate::stage::cert::Trust;
 use crate::stage::http::{Ask, Http};
-use crate::stage::listener::{TestCa, TlsFront, TlsShape};
+use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShape};
 use crate::stage::raw::Probing;
 use crate::stage::recorder::Recorder;
 use crate::stage::resolve::Resolve;
@@ -73,7 +73,7 @@ pub struct Setting {
 pub struct Set {
     /// The world.
     pub world: Arc<World>,
-    _callback: MockServer,
+    _callback: ClearServer,
     _front: TlsFront,
 }
 
@@ -84,18 +84,21 @@ impl Set {
     /// A prerequisite that is not met, with its remedy.
     pub async fn up(setting: Setting, wanted: HashSet<ClauseId>, events: Sink) -> Result<Set, Error> {
         let Setting { target, secrets, .. } = &setting;
-        let idp = target.idp.clone().ok_or_else(|| Error::usage("the target file has no table [idp]", "Add [idp], or test another role."))?;
+        let idp = target
+            .idp
+            .clone()
+            .ok_or_else(|| Error::usage("the target file has no table [idp]", "Add [idp], or test another role."))?;
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
         let target_roots = roots(target)?;
 
-        let ca = Arc::new(TestCa::new("ipsie-conform run authority").map_err(|error| Error::Suite { message: error.to_string() })?);
-        let callback = MockServer::start().await;
-        Mock::given(any()).respond_with(arrived()).mount(&callback).await;
+        let ca =
+            Arc::new(TestCa::new("ipsie-conform run authority").map_err(|error| Error::Suite { message: error.to_string() })?);
+        let help = "Set counterpart.listen to a free address, or to \"127.0.0.1:0\" for any free port.";
+        let occupied = |fault: ListenFault| Error::prerequisite(fault.to_string(), help);
+        let callback = ClearServer::start("127.0.0.1:0", arrived()).await.map_err(occupied)?;
         let at = &target.counterpart;
-        let front = TlsFront::start(ca.clone(), &at.listen, *callback.address(), TlsShape::default(), None).await.map_err(|fault| {
-            Error::prerequisite(fault.to_string(), "Set counterpart.listen to a free address, or to \"127.0.0.1:0\" for any free port.")
-        })?;
+        let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
         let suite_hosts: Vec<String> = [&at.public_url, &at.sector_url].iter().filter_map(|url| host_of(url)).collect();
         let suite_port = |url: &str| url::Url::parse(url).ok().and_then(|url| url.port_or_known_default()).unwrap_or(443);
         let mut own = vec![(format!("{OPEN_HOST}:443"), front.addr)];
@@ -117,8 +120,12 @@ impl Set {
         let leaves = leaves(&resolve, &recorder, &all_roots, &idp.issuer, &discovery);
         let (jwks, leaves) = futures_util::future::join(jwks, leaves).await;
 
-        let mut agent_resolve: Vec<(String, String)> =
-            target.network.resolve.iter().flat_map(|(name, addr)| with_port(name).into_iter().map(|name| (name, addr.clone()))).collect();
+        let mut agent_resolve: Vec<(String, String)> = target
+            .network
+            .resolve
+            .iter()
+            .flat_map(|(name, addr)| with_port(name).into_iter().map(|name| (name, addr.clone())))
+            .collect();
         agent_resolve.extend(own.iter().map(|(name, addr)| (name.clone(), addr.to_string())));
         let config = AgentConfig {
             suite_hosts: suite_hosts.iter().cloned().chain([OPEN_HOST.to_owned()]).collect(),
@@ -140,7 +147,11 @@ impl Set {
             roots: all_roots,
             agent,
             events,
-            run_id: format!("run-{}-{}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"), random(4).to_lowercase().replace(['-', '_'], "x")),
+            run_id: format!(
+                "run-{}-{}",
+                jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
+                random(4).to_lowercase().replace(['-', '_'], "x")
+            ),
             wanted,
             interactive: setting.interactive,
             discovery,
@@ -171,7 +182,8 @@ fn suite_keys(setting: &Setting) -> Result<SuiteKeys, Error> {
     let help = "`ipsie-conform init` makes the file; register its public half at the target.";
     match &setting.target.counterpart.keys {
         Some(reference) => {
-            let text = setting.secrets.get(reference).map_err(|fault| Error::usage(format!("counterpart.keys: {fault}"), help))?;
+            let text =
+                setting.secrets.get(reference).map_err(|fault| Error::usage(format!("counterpart.keys: {fault}"), help))?;
             SuiteKeys::parse(&text).map_err(|fault| Error::usage(format!("counterpart.keys: {fault}"), help))
         }
         None => SuiteKeys::generate().map_err(|fault| Error::Suite { message: fault.to_string() }),
@@ -229,7 +241,11 @@ async fn leaves(resolve: &Resolve, recorder: &Recorder, roots: &[Vec<u8>], issue
         .collect();
     let probing = Probing::new(resolve, recorder, "set-up");
     let reports = futures_util::future::join_all(places.iter().map(|(host, port)| probing.cert(host, *port, &trust))).await;
-    reports.into_iter().filter(|report| report.verified() && !report.public).filter_map(|report| report.chain.into_iter().next()).collect()
+    reports
+        .into_iter()
+        .filter(|report| report.verified() && !report.public)
+        .filter_map(|report| report.chain.into_iter().next())
+        .collect()
 }
 
 /// A name without port stands for both usual ports.
@@ -238,7 +254,12 @@ fn with_port(name: &str) -> Vec<String> {
     if has_port { vec![name.to_owned()] } else { vec![format!("{name}:443"), format!("{name}:80")] }
 }
 
-async fn agent(choice: &Browser, config: AgentConfig, recorder: Arc<Recorder>, events: &Sink) -> Result<Arc<dyn UserAgent>, Error> {
+async fn agent(
+    choice: &Browser,
+    config: AgentConfig,
+    recorder: Arc<Recorder>,
+    events: &Sink,
+) -> Result<Arc<dyn UserAgent>, Error> {
     let help = "Install Chromium (Debian: apt-get install chromium) or set CHROME to its path; --browser form signs in at server-rendered pages without it.";
     let failed = |fault: crate::stage::browser::AgentFault| Error::prerequisite(fault.to_string(), help);
     let form = |config, recorder| FormAgent::new(config, recorder).map_err(failed);
@@ -247,7 +268,9 @@ async fn agent(choice: &Browser, config: AgentConfig, recorder: Arc<Recorder>, e
         Browser::Chrome => ChromeAgent::launch(config, recorder, None).await.map_err(failed),
         Browser::Connect(address) => ChromeAgent::launch(config, recorder, Some(address.clone())).await.map_err(failed),
         Browser::Auto if find_chrome().is_none() => {
-            events(Event::Note { text: "no Chrome was found: the form agent signs in, which needs server-rendered login pages".into() });
+            events(Event::Note {
+                text: "no Chrome was found: the form agent signs in, which needs server-rendered login pages".into(),
+            });
             form(config, recorder)
         }
         Browser::Auto => match ChromeAgent::launch(config.clone(), recorder.clone(), None).await {

@@ -81,7 +81,10 @@ impl Obstacle {
 
 impl From<crate::stage::http::NetFault> for Obstacle {
     fn from(fault: crate::stage::http::NetFault) -> Self {
-        Obstacle::network(fault.to_string(), "Check that the target is up and reachable from here; `ipsie-conform doctor` looks at each part.")
+        Obstacle::network(
+            fault.to_string(),
+            "Check that the target is up and reachable from here; `ipsie-conform doctor` looks at each part.",
+        )
     }
 }
 

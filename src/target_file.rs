@@ -86,7 +86,11 @@ fn unreadable(source: &Source<'_>, error: &toml::de::Error) -> Error {
         };
         return source.fault(error.span(), format!("unknown {what} `{wrong}`"), help);
     }
-    source.fault(error.span(), message, "The keys and their types are explained in the commented file that `ipsie-conform init` writes.")
+    source.fault(
+        error.span(),
+        message,
+        "The keys and their types are explained in the commented file that `ipsie-conform init` writes.",
+    )
 }
 
 fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<(), Error> {
@@ -127,7 +131,11 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
             return Err(source.fault(at, format!("attest.\"{id}\" names no clause"), format!("Did you mean `{close}`?")));
         }
         if statement.date.parse::<jiff::civil::Date>().is_err() {
-            return Err(source.fault(at, format!("attest.\"{id}\": `{}` is not a date", statement.date), "Write it as YYYY-MM-DD."));
+            return Err(source.fault(
+                at,
+                format!("attest.\"{id}\": `{}` is not a date", statement.date),
+                "Write it as YYYY-MM-DD.",
+            ));
         }
     }
     if let Some(edition) = &target.run.edition
@@ -136,9 +144,9 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
         let help = format!("Did you mean `{}`?", nearest(edition, catalogue.editions.iter().map(|known| known.id.as_str())));
         return Err(source.fault(source.find("edition"), format!("run.edition `{edition}` is no known edition"), help));
     }
-    crate::stage::resolve::Resolve::new(&target.network.resolve, [])
-        .map(drop)
-        .map_err(|message| source.fault(source.find("resolve"), message, "Write \"host\" = \"address:port\" or \"host:port\" = \"address:port\"."))
+    crate::stage::resolve::Resolve::new(&target.network.resolve, []).map(drop).map_err(|message| {
+        source.fault(source.find("resolve"), message, "Write \"host\" = \"address:port\" or \"host:port\" = \"address:port\".")
+    })
 }
 
 /// Reads every secret once, so that a missing one is told before anything is sent.
@@ -194,7 +202,11 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
             let reference_like = reference.starts_with("env:") || reference.starts_with("file:");
             let at = if reference_like { source.find(reference) } else { None };
             let hidden = Source { path: source.path, text: if reference_like { source.text.clone() } else { String::new() } };
-            return Err(hidden.fault(at.filter(|_| reference_like), format!("{what}: {fault}"), "Set it, or name another place."));
+            return Err(hidden.fault(
+                at.filter(|_| reference_like),
+                format!("{what}: {fault}"),
+                "Set it, or name another place.",
+            ));
         }
     }
     Ok(())
@@ -226,8 +238,16 @@ mod tests {
             ("[idp]\nissuer = \"http://op\"\n", "not an https URL", "https://"),
             ("[target]\nroles = [\"ipd\"]\n", "unknown value `ipd`", "idp"),
             ("[idp]\nissuer = \"https://op\"\n[hooks.x]\n", "hook `x` gives 0", "exactly one"),
-            ("[idp]\nissuer = \"https://op\"\n[attest.\"sl1.idp.federation-hnt\"]\nstatement=\"\"\nby=\"\"\ndate=\"2026-01-01\"\n", "names no clause", "sl1.idp.federation-hint"),
-            ("[idp]\nissuer = \"https://op\"\n[[idp.users]]\nname = \"a\"\npassword = \"env:NOT_SET_ANYWHERE\"\n", "NOT_SET_ANYWHERE is not set", "Set it"),
+            (
+                "[idp]\nissuer = \"https://op\"\n[attest.\"sl1.idp.federation-hnt\"]\nstatement=\"\"\nby=\"\"\ndate=\"2026-01-01\"\n",
+                "names no clause",
+                "sl1.idp.federation-hint",
+            ),
+            (
+                "[idp]\nissuer = \"https://op\"\n[[idp.users]]\nname = \"a\"\npassword = \"env:NOT_SET_ANYWHERE\"\n",
+                "NOT_SET_ANYWHERE is not set",
+                "Set it",
+            ),
             ("[idp]\nissuer = \"https://op\"\n[idp.clients.main]\nid = \"a\"\n", "counterpart.keys is not set", "init"),
             ("[idp\n", "target.toml:1", "init"),
         ] {
@@ -241,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_value_in_place_of_a_reference_is_not_repeated() {
-        let error = load_text("[idp]\nissuer = \"https://op\"\n[[idp.users]]\nname = \"a\"\npassword = \"hunter22\"\n").unwrap_err();
+        let error =
+            load_text("[idp]\nissuer = \"https://op\"\n[[idp.users]]\nname = \"a\"\npassword = \"hunter22\"\n").unwrap_err();
         assert!(!format!("{:?}", miette::Report::new(error)).contains("hunter22"));
     }
 }

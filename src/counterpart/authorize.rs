@@ -45,9 +45,14 @@ impl Silent {
 impl From<AgentFault> for Obstacle {
     fn from(fault: AgentFault) -> Self {
         match fault {
-            AgentFault::NoBrowser(_) => Obstacle::config(fault.to_string(), "Install Chromium, or use --browser form for server-rendered login pages."),
+            AgentFault::NoBrowser(_) => {
+                Obstacle::config(fault.to_string(), "Install Chromium, or use --browser form for server-rendered login pages.")
+            }
             AgentFault::Lost(_) => Obstacle::suite(fault.to_string()),
-            _ => Obstacle::target(fault.to_string(), "Look at the screenshot; raise network.login_timeout_s if the target is slow."),
+            _ => Obstacle::target(
+                fault.to_string(),
+                "Look at the screenshot; raise network.login_timeout_s if the target is slow.",
+            ),
         }
     }
 }
@@ -88,7 +93,13 @@ impl Stage {
     }
 
     /// A silent login: the conforming request in a signed-in context, code redeemed.
-    pub async fn silent(&self, context: &Arc<dyn Context>, request: &AuthzRequest, what: &str, dpop: Option<&Dpop>) -> Result<Silent, Obstacle> {
+    pub async fn silent(
+        &self,
+        context: &Arc<dyn Context>,
+        request: &AuthzRequest,
+        what: &str,
+        dpop: Option<&Dpop>,
+    ) -> Result<Silent, Obstacle> {
         let authz = self.authorize(context, request, what).await?;
         let Some(code) = authz.code.clone().filter(|_| authz.seen.outcome == Outcome::Code) else {
             return Ok(Silent { authz, token: None, tokens: Tokens::default() });
@@ -120,38 +131,55 @@ impl Stage {
         let mut page = context.page(self.scenario).await?;
         let landing = page.go(visit, what).await?;
         if let Some(error) = &landing.error {
-            return Err(Obstacle::network(format!("the browser could not show {}: {error}", path_of(&landing.url)), "Check network.resolve and network.ca_file."));
+            return Err(Obstacle::network(
+                format!("the browser could not show {}: {error}", path_of(&landing.url)),
+                "Check network.resolve and network.ca_file.",
+            ));
         }
         let signed_in = self.finish_sign_in(page.as_mut(), landing, user, until).await?;
         Ok((self.classify(request, &signed_in.whole(), what), signed_in, page))
     }
 
     /// Types what the page in front of us asks for.
-    pub async fn finish_sign_in(&self, page: &mut dyn Page, landing: Landing, user: &User, until: Until) -> Result<SignedIn, Obstacle> {
+    pub async fn finish_sign_in(
+        &self,
+        page: &mut dyn Page,
+        landing: Landing,
+        user: &User,
+        until: Until,
+    ) -> Result<SignedIn, Obstacle> {
         let mut who = self.credentials(user)?;
         if let Some(reference) = &user.passkey {
             let text = self.secret(reference, "passkey", user)?;
             let key = serde_json::from_str(&text).map_err(|fault| {
-                Obstacle::config(format!("passkey of user `{}`: {fault}", user.name), "The commented target file of `init` shows its form.")
+                Obstacle::config(
+                    format!("passkey of user `{}`: {fault}", user.name),
+                    "The commented target file of `init` shows its form.",
+                )
             })?;
             who.passkey = page.passkey(&key).await?;
         }
-        recipe::sign_in(page, landing, &who, &self.world.idp.login.steps, until, &self.world.recorder, self.scenario).await.map_err(|fault| {
-            let message = fault.to_string();
-            match fault {
-                SignInFault::Refused { .. } => Obstacle::config(message, "Mend the credentials of idp.users in the target file."),
-                SignInFault::Agent(fault) => fault.into(),
-                _ => Obstacle::target(message, "Look at the screenshot; write explicit steps under [idp.login] if the page is unusual."),
-            }
-        })
+        recipe::sign_in(page, landing, &who, &self.world.idp.login.steps, until, &self.world.recorder, self.scenario)
+            .await
+            .map_err(|fault| {
+                let message = fault.to_string();
+                match fault {
+                    SignInFault::Refused { .. } => {
+                        Obstacle::config(message, "Mend the credentials of idp.users in the target file.")
+                    }
+                    SignInFault::Agent(fault) => fault.into(),
+                    _ => Obstacle::target(
+                        message,
+                        "Look at the screenshot; write explicit steps under [idp.login] if the page is unusual.",
+                    ),
+                }
+            })
     }
 
     fn secret(&self, reference: &str, what: &str, user: &User) -> Result<String, Obstacle> {
-        let value = self
-            .world
-            .secrets
-            .get(reference)
-            .map_err(|fault| Obstacle::config(format!("{what} of user `{}`: {fault}", user.name), "Mend idp.users in the target file."))?;
+        let value = self.world.secrets.get(reference).map_err(|fault| {
+            Obstacle::config(format!("{what} of user `{}`: {fault}", user.name), "Mend idp.users in the target file.")
+        })?;
         self.world.recorder.redactor.hide(&value, &format!("{what} of {}", user.name));
         Ok(value)
     }
@@ -167,7 +195,10 @@ impl Stage {
             Some(reference) => {
                 let secret = self.secret(reference, "totp secret", user)?;
                 let source = TotpSource::new(&secret).map_err(|fault| {
-                    Obstacle::config(format!("totp of user `{}`: {fault}", user.name), "It is the base32 secret or the otpauth URI.")
+                    Obstacle::config(
+                        format!("totp of user `{}`: {fault}", user.name),
+                        "It is the base32 secret or the otpauth URI.",
+                    )
                 })?;
                 let (events, scenario) = (self.world.events.clone(), self.scenario);
                 Some(source.on_wait(std::sync::Arc::new(move |wait: std::time::Duration| {
@@ -259,7 +290,8 @@ impl Stage {
             },
             status: landing.status,
             response_mode: if reached.is_some() { mode.to_owned() } else { String::new() },
-            links_there: !request.get("redirect_uri").is_empty() && landing.html.contains(&format!("href=\"{}", request.get("redirect_uri"))),
+            links_there: !request.get("redirect_uri").is_empty()
+                && landing.html.contains(&format!("href=\"{}", request.get("redirect_uri"))),
             cites,
         };
         Authz { seen, code, state }
@@ -268,7 +300,10 @@ impl Stage {
     /// A host of the suite, or below one.
     pub fn is_suite_host(&self, host: &str) -> bool {
         let at = &self.world.target.counterpart;
-        [&at.public_url, &at.sector_url].iter().filter_map(|url| host_of(url)).any(|own| host == own || host.ends_with(&format!(".{own}")))
+        [&at.public_url, &at.sector_url]
+            .iter()
+            .filter_map(|url| host_of(url))
+            .any(|own| host == own || host.ends_with(&format!(".{own}")))
             || host == OPEN_HOST
     }
 }

@@ -49,8 +49,14 @@ impl SuiteKeys {
     pub fn parse(text: &str) -> Result<Self, JoseError> {
         let file: KeysFile = serde_json::from_str(text).map_err(|error| JoseError(format!("not a keys file: {error}")))?;
         let der = |kid: &str| {
-            let entry = file.keys.iter().find(|key| key.kid == kid).ok_or_else(|| JoseError(format!("the keys file has no key `{kid}`")))?;
-            from_pem("PRIVATE KEY", &entry.pkcs8)?.pop().ok_or_else(|| JoseError(format!("key `{kid}` holds no PEM block PRIVATE KEY")))
+            let entry = file
+                .keys
+                .iter()
+                .find(|key| key.kid == kid)
+                .ok_or_else(|| JoseError(format!("the keys file has no key `{kid}`")))?;
+            from_pem("PRIVATE KEY", &entry.pkcs8)?
+                .pop()
+                .ok_or_else(|| JoseError(format!("key `{kid}` holds no PEM block PRIVATE KEY")))
         };
         Ok(SuiteKeys {
             es256: SigningKey::from_pkcs8("es256", Algorithm::ES256, &der("es256")?)?,

@@ -253,7 +253,8 @@ impl Stage {
     pub fn request(&self, client: &str) -> Result<AuthzRequest, Obstacle> {
         let registered = self.world.redirect_uris(client);
         let known = self.world.client(client).ok_or_else(|| missing_client(client))?;
-        let (verifier, state, nonce) = (random(32), random(16), random(48));
+        // The escape in `state` shows a target that decodes it once too often.
+        let (verifier, state, nonce) = (random(32), format!("{}%2B", random(16)), random(48));
         let params = [
             ("response_type", "code"),
             ("client_id", &known.id),
@@ -266,7 +267,15 @@ impl Stage {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
-        Ok(AuthzRequest { client: client.to_owned(), params, verifier, state, nonce, registered, began: Timestamp::now().as_second() })
+        Ok(AuthzRequest {
+            client: client.to_owned(),
+            params,
+            verifier,
+            state,
+            nonce,
+            registered,
+            began: Timestamp::now().as_second(),
+        })
     }
 
     /// Sends a token request. The tokens stay in memory; what was seen of them is returned beside.
@@ -292,7 +301,10 @@ impl Stage {
             }
             return Ok(self.read_tokens(request, &reply, cites, nonce_used).await);
         }
-        Err(Obstacle::target("the token endpoint asked for a DPoP nonce twice", "A nonce that was just given must be taken (RFC 9449 8)."))
+        Err(Obstacle::target(
+            "the token endpoint asked for a DPoP nonce twice",
+            "A nonce that was just given must be taken (RFC 9449 8).",
+        ))
     }
 
     /// A form POST to this endpoint with the client's authentication added.
@@ -307,7 +319,11 @@ impl Stage {
         let secret = |proof| match (&client.secret, proof) {
             (_, Proof::Forged) => Ok(random(24)),
             (Some(reference), _) => {
-                let secret = self.world.secrets.get(reference).map_err(|fault| Obstacle::config(fault.to_string(), "Mend the client's secret."))?;
+                let secret = self
+                    .world
+                    .secrets
+                    .get(reference)
+                    .map_err(|fault| Obstacle::config(fault.to_string(), "Mend the client's secret."))?;
                 self.world.recorder.redactor.hide(&secret, &format!("secret of client {name}"));
                 Ok(secret)
             }
@@ -499,7 +515,8 @@ impl Stage {
             return first;
         }
         let Ok(url) = self.world.endpoint("jwks_uri") else { return first };
-        let Ok(reply) = self.world.http.send(self.scenario, "JWK Set again: a signature did not verify", Ask::get(url)).await else {
+        let Ok(reply) = self.world.http.send(self.scenario, "JWK Set again: a signature did not verify", Ask::get(url)).await
+        else {
             return first;
         };
         let set = reply.json().unwrap_or(Value::Null);
@@ -535,7 +552,9 @@ impl Stage {
 pub fn missing_client(name: &str) -> Obstacle {
     Obstacle::config(
         format!("idp.clients.{name} is not configured"),
-        format!("Register the client at the target and add [idp.clients.{name}] to the target file; `ipsie-conform init` prints what to register."),
+        format!(
+            "Register the client at the target and add [idp.clients.{name}] to the target file; `ipsie-conform init` prints what to register."
+        ),
     )
 }
 

@@ -253,3 +253,8 @@ fn level_tint(verdict: LevelVerdict) -> &'static str {
 fn int(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
+/// Columns of the terminal, where there is one.
+pub fn terminal_width() -> Option<u16> {
+    comfy_table::Table::new().width()
+}
+

@@ -68,7 +68,10 @@ impl Stage {
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.
     pub async fn hook(&self, name: &str, values: &[(&str, &str)]) -> Result<HookAnswer, Obstacle> {
         let Some(hook) = self.world.target.hooks.get(name) else {
-            return Err(Obstacle::config(format!("no hook `{name}` is configured"), format!("Add [hooks.{name}] to the target file.")));
+            return Err(Obstacle::config(
+                format!("no hook `{name}` is configured"),
+                format!("Add [hooks.{name}] to the target file."),
+            ));
         };
         let limit = Duration::from_secs(hook.timeout_s.unwrap_or(30));
         let run_id = self.world.run_id.clone();
@@ -97,7 +100,10 @@ impl Stage {
         let output = match tokio::time::timeout(limit, run).await {
             Ok(Ok(output)) => output,
             Ok(Err(error)) => {
-                return Err(Obstacle::config(format!("{step}: `{program}` cannot be started: {error}"), "Check the hook's exec line."));
+                return Err(Obstacle::config(
+                    format!("{step}: `{program}` cannot be started: {error}"),
+                    "Check the hook's exec line.",
+                ));
             }
             Err(_) => {
                 return Err(Obstacle::config(
@@ -127,7 +133,9 @@ impl Stage {
     async fn call(&self, step: &str, call: &HookCall, fill: &(dyn Fn(&str) -> String + Sync)) -> Result<HookAnswer, Obstacle> {
         let method = call.method.as_deref().unwrap_or("POST");
         let mut ask = Ask::get(fill(&call.url));
-        ask.method = method.parse().map_err(|_| Obstacle::config(format!("{step}: `{method}` is not an HTTP method"), "Mend http.method."))?;
+        ask.method = method
+            .parse()
+            .map_err(|_| Obstacle::config(format!("{step}: `{method}` is not an HTTP method"), "Mend http.method."))?;
         if let Some(body) = &call.body {
             ask.body = Some(("application/json".into(), fill(body).into_bytes()));
         }
@@ -158,7 +166,8 @@ impl Stage {
         (self.world.events)(Event::Note { text: format!("{prompt}  (enter when done, `no` when refused)") });
         let started_at = Timestamp::now();
         let clock = Instant::now();
-        let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default());
+        let line =
+            tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next().and_then(Result::ok).unwrap_or_default());
         let answer = tokio::time::timeout(limit.max(Duration::from_secs(600)), line)
             .await
             .map_err(|_| Obstacle::config(format!("{step}: nobody answered"), "Answer the prompt, or leave the clause out."))?

@@ -134,12 +134,7 @@ pub fn root_store(extra: &[Vec<u8>]) -> RootCertStore {
 
 impl Http {
     /// A client that trusts the public roots and `roots`, and resolves as `network` and `resolve` say.
-    pub fn new(
-        network: &Network,
-        resolve: &Resolve,
-        roots: &[Vec<u8>],
-        recorder: Arc<Recorder>,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(network: &Network, resolve: &Resolve, roots: &[Vec<u8>], recorder: Arc<Recorder>) -> Result<Self, reqwest::Error> {
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider supports TLS 1.2 and 1.3")

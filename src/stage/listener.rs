@@ -14,6 +14,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Respond};
 
 /// Why an endpoint of ours could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +123,38 @@ pub struct TlsShape {
     pub suites: Vec<&'static str>,
 }
 
+/// A mock server without TLS, behind a [`TlsFront`] or for clear text.
+///
+/// wiremock's drop waits for a tokio lock with another executor. Inside a task whose cooperative budget is used up, tokio
+/// postpones the wake-up to a moment that never comes, and the drop hangs for ever. A thread of its own has no such budget.
+#[derive(Debug)]
+pub struct ClearServer {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    server: Option<MockServer>,
+}
+
+impl ClearServer {
+    /// Listens on `listen` and answers every request with `respond`.
+    pub async fn start(listen: &str, respond: impl Respond + 'static) -> Result<Self, ListenFault> {
+        let bind = |source| ListenFault::Bind { address: listen.to_owned(), source };
+        let listener = std::net::TcpListener::bind(listen).map_err(bind)?;
+        let addr = listener.local_addr().map_err(bind)?;
+        let server = MockServer::builder().listener(listener).disable_request_recording().start().await;
+        Mock::given(any()).respond_with(respond).mount(&server).await;
+        Ok(ClearServer { addr, server: Some(server) })
+    }
+}
+
+impl Drop for ClearServer {
+    fn drop(&mut self) {
+        let server = self.server.take();
+        if let Ok(thread) = std::thread::Builder::new().spawn(move || drop(server)) {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Decides what to do with a connection from its first bytes, before TLS: `Some(bytes)` are written and the connection is
 /// closed. Lets a reference peer answer a ClientHello as a server with obsolete settings would.
 pub type FirstBytes = Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
@@ -218,14 +252,13 @@ fn server_config(ca: Arc<TestCa>, shape: TlsShape) -> ServerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+    use wiremock::ResponseTemplate;
 
     #[tokio::test]
     async fn a_client_that_trusts_the_ca_reaches_the_mock_by_any_name() {
-        let mock = MockServer::start().await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(204)).mount(&mock).await;
+        let mock = ClearServer::start("127.0.0.1:0", ResponseTemplate::new(204)).await.unwrap();
         let ca = Arc::new(TestCa::new("test ca").unwrap());
-        let front = TlsFront::start(ca.clone(), "127.0.0.1:0", *mock.address(), TlsShape::default(), None).await.unwrap();
+        let front = TlsFront::start(ca.clone(), "127.0.0.1:0", mock.addr, TlsShape::default(), None).await.unwrap();
         let mut roots = tokio_rustls::rustls::RootCertStore::empty();
         roots.add(CertificateDer::from(ca.der().to_vec())).unwrap();
         let tls = tokio_rustls::rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

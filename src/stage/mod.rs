@@ -12,10 +12,10 @@ pub mod recorder;
 pub mod redact;
 pub mod resolve;
 pub mod secrets;
-pub mod tls;
-pub mod world;
 #[cfg(test)]
 mod test_servers;
+pub mod tls;
+pub mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -69,7 +69,11 @@ impl Stage {
             return;
         }
         let pause = then - now;
-        (self.world.events)(Event::Waiting { scenario: self.scenario.into(), what: what.into(), seconds: pause.as_secs().max(1) });
+        (self.world.events)(Event::Waiting {
+            scenario: self.scenario.into(),
+            what: what.into(),
+            seconds: pause.as_secs().max(1),
+        });
         self.waited(pause);
         tokio::time::sleep_until(then.into()).await;
     }

@@ -187,7 +187,10 @@ impl World {
                 message: format!("nobody is signed in: {}", obstacle.message),
                 hint: obstacle.hint.clone(),
             }),
-            None => Err(Obstacle::target("nobody is signed in: idp-login was not played", "Do not leave idp-login out with --scenario.")),
+            None => Err(Obstacle::target(
+                "nobody is signed in: idp-login was not played",
+                "Do not leave idp-login out with --scenario.",
+            )),
         }
     }
 }

@@ -78,7 +78,8 @@ impl Scenario for Admin {
     type Seen = Seen;
     const ID: &'static str = "idp-admin";
     const TITLE: &'static str = "registers, disables, launches and sets lifetimes by hooks";
-    const AFTER: &'static [&'static str] = &["idp-login", "idp-expiry", "idp-max-age", "idp-mfa", "idp-probe/login-pages", "idp-public", "idp-second"];
+    const AFTER: &'static [&'static str] =
+        &["idp-login", "idp-expiry", "idp-max-age", "idp-mfa", "idp-probe/login-pages", "idp-public", "idp-second"];
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.wildcard-registration-refused", wildcards_match_nothing),
         Check::new("sl1.idp.session-expiry-controllable", the_lifetime_follows_the_setting),
@@ -120,7 +121,9 @@ impl Stage {
     /// the client again.
     pub async fn register_and_try(&self, uri: &str, tries: &[&str]) -> Result<Registered, Obstacle> {
         let answer = self.hook("register-client", &[("redirect_uri", uri)]).await?;
-        let client_id = serde_json::from_str::<serde_json::Value>(&answer.text).ok().and_then(|body| body["client_id"].as_str().map(str::to_owned));
+        let client_id = serde_json::from_str::<serde_json::Value>(&answer.text)
+            .ok()
+            .and_then(|body| body["client_id"].as_str().map(str::to_owned));
         let mut seen = Registered { uri: uri.to_owned(), cite: vec![answer.exchange], ..Registered::default() };
         let Some(client_id) = client_id.filter(|_| answer.done) else { return Ok(seen) };
         seen.stored = true;
@@ -129,7 +132,9 @@ impl Stage {
         for target in tries {
             let mut request = self.request("main")?.set("client_id", &client_id).set("redirect_uri", target);
             request.registered = vec![uri.to_owned()];
-            seen.tried.push(self.authorize(&context, &request, &format!("client registered with {uri}, request with {target}")).await?.seen);
+            seen.tried.push(
+                self.authorize(&context, &request, &format!("client registered with {uri}, request with {target}")).await?.seen,
+            );
         }
         self.undo_now(undo).await;
         Ok(seen)
@@ -143,7 +148,9 @@ async fn lifetimes(stage: &Stage, seen: &mut Seen) -> Result<(), Obstacle> {
     let undo = original.map(|seconds| stage.undo_later("set-session-lifetime", &[("seconds", &seconds.to_string())]));
     for seconds in [600_i64, 1200] {
         stage.hook("set-session-lifetime", &[("seconds", &seconds.to_string())]).await?;
-        let silent = stage.silent(&main.context, &stage.request("main")?, &format!("login with a session lifetime of {seconds} s"), None).await?;
+        let silent = stage
+            .silent(&main.context, &stage.request("main")?, &format!("login with a session lifetime of {seconds} s"), None)
+            .await?;
         seen.lifetimes.push((seconds, silent.tokens.id_token.as_ref().and_then(length)));
     }
     if let Some(undo) = undo {
@@ -159,7 +166,8 @@ async fn disable(stage: &Stage) -> Result<Disabled, Obstacle> {
     let (_, refresh) = stage.refresh_token(&context, "main", "a grant of a user to be disabled", None).await?;
     let Some(mut refresh) = refresh else { return Ok(seen) };
     seen.issued = true;
-    let (before, tokens) = stage.token(&TokenRequest::refresh("main", &refresh, "refresh while the user is enabled"), None).await?;
+    let (before, tokens) =
+        stage.token(&TokenRequest::refresh("main", &refresh, "refresh while the user is enabled"), None).await?;
     stage.control(before.granted());
     seen.before = Some(before);
     refresh = tokens.refresh.unwrap_or(refresh);
@@ -167,7 +175,8 @@ async fn disable(stage: &Stage) -> Result<Disabled, Obstacle> {
     seen.done = stage.hook("disable-user", &[("user", &user)]).await?.done;
     let disabled = Instant::now();
     while seen.done {
-        let (token, tokens) = stage.token(&TokenRequest::refresh("main", &refresh, "refresh while the user is disabled"), None).await?;
+        let (token, tokens) =
+            stage.token(&TokenRequest::refresh("main", &refresh, "refresh while the user is disabled"), None).await?;
         refresh = tokens.refresh.unwrap_or(refresh);
         let over = !token.granted() || disabled.elapsed() >= Duration::from_secs(30);
         seen.while_disabled = Some(token);
@@ -184,7 +193,10 @@ async fn disable(stage: &Stage) -> Result<Disabled, Obstacle> {
 async fn portal(stage: &Stage) -> Result<Portal, Obstacle> {
     let user = stage.world.idp.users.first().map(|user| user.name.clone()).unwrap_or_default();
     let answer = stage.hook("portal-launch", &[("user", &user)]).await?;
-    let url = serde_json::from_str::<serde_json::Value>(&answer.text).ok().and_then(|body| body["url"].as_str().map(str::to_owned)).unwrap_or(answer.text);
+    let url = serde_json::from_str::<serde_json::Value>(&answer.text)
+        .ok()
+        .and_then(|body| body["url"].as_str().map(str::to_owned))
+        .unwrap_or(answer.text);
     let mut seen = Portal { issuer: stage.world.idp.issuer.clone(), cites: vec![answer.exchange], ..Portal::default() };
     if !url.starts_with("http") {
         return Ok(seen);
@@ -195,8 +207,11 @@ async fn portal(stage: &Stage) -> Result<Portal, Obstacle> {
     seen.cites.extend(landing.hops.iter().map(|hop| hop.exchange.clone()));
     let Some(arrival) = landing.arrival else { return Ok(seen) };
     seen.at = Some(path_of(&arrival.url).to_owned());
-    seen.redirect_uri = ["main", "second", "public"].iter().any(|client| stage.world.redirect_uris(client).iter().any(|uri| *uri == path_of(&arrival.url)));
-    let query: Vec<(String, String)> = url::Url::parse(&arrival.url).map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default();
+    seen.redirect_uri = ["main", "second", "public"]
+        .iter()
+        .any(|client| stage.world.redirect_uris(client).iter().any(|uri| *uri == path_of(&arrival.url)));
+    let query: Vec<(String, String)> =
+        url::Url::parse(&arrival.url).map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default();
     for (name, value) in query.into_iter().chain(arrival.form) {
         match name.as_str() {
             "code" | "id_token" | "access_token" | "assertion" | "SAMLResponse" => seen.carried.push(name),
@@ -213,7 +228,10 @@ fn wildcards_match_nothing(seen: &Seen) -> Judgement {
         for authz in &attempt.tried {
             let literal = authz.at == attempt.uri;
             match authz.outcome {
-                Outcome::Code if !literal => found.broken(format!("{}: {}", authz.what, authz.describe()), &authz.cites.iter().rev().take(1).cloned().collect::<Vec<_>>()),
+                Outcome::Code if !literal => found.broken(
+                    format!("{}: {}", authz.what, authz.describe()),
+                    &authz.cites.iter().rev().take(1).cloned().collect::<Vec<_>>(),
+                ),
                 Outcome::Fault => found.undecided(format!("{}: {}", authz.what, authz.describe()), &authz.cites),
                 _ if !seen.held => found.undecided(crate::suites::blocks::NO_CONTROL, &[]),
                 _ => found.saw(&authz.cites),
@@ -222,13 +240,19 @@ fn wildcards_match_nothing(seen: &Seen) -> Judgement {
         found.saw(&attempt.cite);
     }
     let stored = seen.wildcards.iter().filter(|attempt| attempt.stored).count();
-    let how = if stored == 0 { "every wildcard is refused at registration" } else { "stored wildcards are literal text and match nothing else" };
+    let how = if stored == 0 {
+        "every wildcard is refused at registration"
+    } else {
+        "stored wildcards are literal text and match nothing else"
+    };
     if seen.wildcards.is_empty() { Judgement::undecided("not tried") } else { found.conclude(how) }
 }
 
 fn the_lifetime_follows_the_setting(seen: &Seen) -> Judgement {
     let [(short, first), (long, second)] = seen.lifetimes[..] else { return Judgement::undecided("not tried") };
-    let (Some(first), Some(second)) = (first, second) else { return Judgement::undecided("the ID tokens carry no readable session_expiry") };
+    let (Some(first), Some(second)) = (first, second) else {
+        return Judgement::undecided("the ID tokens carry no readable session_expiry");
+    };
     let near = |want: i64, got: i64| (want - got).abs() <= 60;
     let judgement = if near(short, first) && near(long, second) {
         Judgement::pass("session_expiry follows the setting")
@@ -258,7 +282,9 @@ fn a_disabled_user_cannot_refresh(seen: &Seen) -> Judgement {
 
 fn a_launch_starts_at_the_application(seen: &Seen) -> Judgement {
     let Some(portal) = &seen.portal else { return Judgement::undecided("not tried") };
-    let Some(at) = &portal.at else { return Judgement::undecided("the launch did not reach the application").cite(&portal.cites) };
+    let Some(at) = &portal.at else {
+        return Judgement::undecided("the launch did not reach the application").cite(&portal.cites);
+    };
     let judgement = if !portal.carried.is_empty() {
         Judgement::broken(format!("the launch brings an unrequested {} to {at}", portal.carried.join(", ")))
     } else if portal.redirect_uri {
@@ -283,8 +309,18 @@ mod tests {
             wildcards: vec![Registered { uri: "https://rp/*".into(), ..Registered::default() }],
             held: true,
             lifetimes: vec![(600, Some(600)), (1200, Some(1199))],
-            disabled: Some(Disabled { issued: true, before: Some(token(200, &["id_token"])), done: true, while_disabled: Some(token(400, &[])) }),
-            portal: Some(Portal { at: Some("https://rp/login".into()), iss: Some("https://op".into()), issuer: "https://op".into(), ..Portal::default() }),
+            disabled: Some(Disabled {
+                issued: true,
+                before: Some(token(200, &["id_token"])),
+                done: true,
+                while_disabled: Some(token(400, &[])),
+            }),
+            portal: Some(Portal {
+                at: Some("https://rp/login".into()),
+                iss: Some("https://op".into()),
+                issuer: "https://op".into(),
+                ..Portal::default()
+            }),
         }
     }
 

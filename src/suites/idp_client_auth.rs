@@ -106,9 +106,12 @@ impl Scenario for ClientAuthentication {
         let stranger = SigningKey::generate(&key.kid, key.alg).map_err(|error| Obstacle::suite(error.to_string()))?;
         seen.foreign_key = send(stage, &client.id, stranger.sign(&json!({}), &good()), "signed by a foreign key").await?;
         if endpoint != issuer {
-            seen.token_endpoint = Some(send(stage, &client.id, sign(&with("aud", json!(endpoint))), "aud = token endpoint").await?);
+            seen.token_endpoint =
+                Some(send(stage, &client.id, sign(&with("aud", json!(endpoint))), "aud = token endpoint").await?);
         }
-        for (audience, what) in [(json!([issuer]), "aud = [issuer]"), (json!([issuer, endpoint]), "aud = [issuer, token endpoint]")] {
+        for (audience, what) in
+            [(json!([issuer]), "aud = [issuer]"), (json!([issuer, endpoint]), "aud = [issuer, token endpoint]")]
+        {
             seen.arrays.push(send(stage, &client.id, sign(&with("aud", audience)), what).await?);
         }
         let slashed = if issuer.ends_with('/') { issuer.trim_end_matches('/').to_owned() } else { format!("{issuer}/") };
@@ -169,14 +172,18 @@ async fn send(stage: &Stage, client_id: &str, assertion: String, what: &str) -> 
 
 /// Was the client authenticated? Only an answer that differs from the foreign key's can say so.
 fn authenticated(answer: &Answer, foreign_key: &Answer) -> bool {
-    answer.tokens || ((answer.status, &answer.error) != (foreign_key.status, &foreign_key.error) && answer.error.as_deref() != Some("invalid_client") && (400..500).contains(&answer.status))
+    answer.tokens
+        || ((answer.status, &answer.error) != (foreign_key.status, &foreign_key.error)
+            && answer.error.as_deref() != Some("invalid_client")
+            && (400..500).contains(&answer.status))
 }
 
 /// Was the client refused as a client?
 fn turned_away(answer: &Answer, foreign_key: &Answer) -> bool {
     !answer.tokens
         && (400..500).contains(&answer.status)
-        && (matches!(answer.error.as_deref(), Some("invalid_client" | "invalid_request")) || (answer.status, &answer.error) == (foreign_key.status, &foreign_key.error))
+        && (matches!(answer.error.as_deref(), Some("invalid_client" | "invalid_request"))
+            || (answer.status, &answer.error) == (foreign_key.status, &foreign_key.error))
 }
 
 /// The assertions that must be taken, before and after the others.
@@ -215,9 +222,13 @@ fn the_issuer_as_audience_is_accepted(seen: &Seen) -> Judgement {
     let Some(good) = seen.good.first() else { return Judgement::undecided("nothing was tried") };
     let cites = || good.cite.iter().chain(&seen.foreign_key.cite);
     if authenticated(good, &seen.foreign_key) {
-        Judgement::pass("the client was authenticated; only the junk code was refused").expected("an error about the code", good.describe()).cite(cites())
+        Judgement::pass("the client was authenticated; only the junk code was refused")
+            .expected("an error about the code", good.describe())
+            .cite(cites())
     } else if good.error.as_deref() == Some("invalid_client") {
-        Judgement::broken("an assertion for the issuer is refused").expected("an error about the code", good.describe()).cite(cites())
+        Judgement::broken("an assertion for the issuer is refused")
+            .expected("an error about the code", good.describe())
+            .cite(cites())
     } else {
         Judgement::undecided(BLUNT).expected("an error about the code", good.describe()).cite(cites())
     }
@@ -248,7 +259,11 @@ fn only_recommended_algorithms_are_taken(seen: &Seen) -> Judgement {
 }
 
 fn an_expired_assertion_is_refused(seen: &Seen) -> Judgement {
-    refused(seen, &seen.expired.iter().collect::<Vec<_>>(), "expired assertions, and assertions without exp or of somebody else, are refused")
+    refused(
+        seen,
+        &seen.expired.iter().collect::<Vec<_>>(),
+        "expired assertions, and assertions without exp or of somebody else, are refused",
+    )
 }
 
 fn a_used_assertion_is_refused(seen: &Seen) -> Judgement {
@@ -265,7 +280,12 @@ mod tests {
     use crate::model::Call;
 
     fn answer(error: &str) -> Answer {
-        Answer { what: "probe".into(), status: if error == "invalid_client" { 401 } else { 400 }, error: Some(error.into()), ..Answer::default() }
+        Answer {
+            what: "probe".into(),
+            status: if error == "invalid_client" { 401 } else { 400 },
+            error: Some(error.into()),
+            ..Answer::default()
+        }
     }
 
     fn all(probe: &str, foreign: &str) -> Seen {
@@ -307,7 +327,8 @@ mod tests {
 
     #[test]
     fn an_issuer_audience_that_is_refused_fails() {
-        let seen = Seen { good: vec![answer("invalid_client"), answer("invalid_client")], ..all("invalid_client", "invalid_client") };
+        let seen =
+            Seen { good: vec![answer("invalid_client"), answer("invalid_client")], ..all("invalid_client", "invalid_client") };
         assert_eq!(the_issuer_as_audience_is_accepted(&seen).call, Call::Broken);
     }
 }

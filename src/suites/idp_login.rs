@@ -126,7 +126,11 @@ impl Scenario for Login {
 
 async fn sign_in(stage: &Stage) -> Result<Seen, Obstacle> {
     let world = &stage.world;
-    let user = world.idp.users.first().ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user to the target file."))?;
+    let user = world
+        .idp
+        .users
+        .first()
+        .ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user to the target file."))?;
     let context = world.agent.context("main user").await?;
     let request = stage.request("main")?;
     let url = request.url(world.endpoint("authorization_endpoint")?);
@@ -249,5 +253,7 @@ fn userinfo_seen(reply: &Reply) -> UserInfoSeen {
 
 /// A judgement for a login without an ID token.
 pub fn no_id_token(seen: &Seen) -> Option<Judgement> {
-    seen.id_token.is_none().then(|| Judgement::undecided("no ID token was returned").cite(seen.token.iter().flat_map(|token| &token.cites)))
+    seen.id_token
+        .is_none()
+        .then(|| Judgement::undecided("no ID token was returned").cite(seen.token.iter().flat_map(|token| &token.cites)))
 }

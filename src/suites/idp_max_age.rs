@@ -45,8 +45,19 @@ impl Scenario for MaxAge {
     type Seen = Seen;
     const ID: &'static str = "idp-max-age";
     const TITLE: &'static str = "lets max_age run out and signs in again";
-    const AFTER: &'static [&'static str] =
-        &["idp-login", "idp-sso/requests", "idp-sso/pkce", "idp-sso/redirects", "idp-sso/codes", "idp-sso/dpop", "idp-sso/refresh", "idp-sso/session", "idp-sso/par", "idp-public", "idp-second"];
+    const AFTER: &'static [&'static str] = &[
+        "idp-login",
+        "idp-sso/requests",
+        "idp-sso/pkce",
+        "idp-sso/redirects",
+        "idp-sso/codes",
+        "idp-sso/dpop",
+        "idp-sso/refresh",
+        "idp-sso/session",
+        "idp-sso/par",
+        "idp-public",
+        "idp-second",
+    ];
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.max-age-reauth", an_exceeded_max_age_asks_again),
         Check::new("sl1.idp.max-age-zero", max_age_zero_asks_again),
@@ -100,7 +111,9 @@ async fn again(stage: &Stage, max_age: &str, before: Option<i64>) -> Result<Agai
 }
 
 fn judge(again: &Again, what: &str) -> Judgement {
-    let cites = || again.authz.iter().flat_map(|authz| authz.cites.iter().rev()).chain(again.id_token.iter().map(|token| &token.exchange));
+    let cites = || {
+        again.authz.iter().flat_map(|authz| authz.cites.iter().rev()).chain(again.id_token.iter().map(|token| &token.exchange))
+    };
     if let Some(obstacle) = &again.obstacle {
         return Judgement::undecided(format!("credentials were asked for, but the sign-in did not end: {obstacle}"));
     }
@@ -123,16 +136,18 @@ fn judge(again: &Again, what: &str) -> Judgement {
             Judgement::pass(format!("{what}: credentials were asked for, and auth_time is fresh (the login before had none)"))
         }
         (Outcome::Code, true, Some(false)) => Judgement::broken("credentials were asked for, but auth_time stayed the same"),
-        (Outcome::Code, false, Some(true)) => {
-            Judgement::undecided("auth_time moved although no page asked for credentials: ask the operator whether something authenticated silently")
-        }
+        (Outcome::Code, false, Some(true)) => Judgement::undecided(
+            "auth_time moved although no page asked for credentials: ask the operator whether something authenticated silently",
+        ),
         (Outcome::Code, false, _) => Judgement::broken(format!("{what}: a code was issued without asking the user")),
         (Outcome::Error | Outcome::ErrorElsewhere, ..) => Judgement::broken(format!("{what}: {}", authz.describe())),
         (_, true, None) => Judgement::undecided("auth_time is missing or no number (see sl1.idp.id-token-auth-time)"),
         _ => Judgement::undecided(format!("{what}: {}", authz.describe())),
     };
     let show = |time: Option<i64>| time.map_or("none".to_owned(), |time| time.to_string());
-    judgement.expected(format!("auth_time after {}", show(again.before)), format!("asked: {}, auth_time {}", again.asked, show(after))).cite(cites())
+    judgement
+        .expected(format!("auth_time after {}", show(again.before)), format!("asked: {}, auth_time {}", again.asked, show(after)))
+        .cite(cites())
 }
 
 fn an_exceeded_max_age_asks_again(seen: &Seen) -> Judgement {

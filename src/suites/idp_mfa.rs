@@ -37,7 +37,8 @@ impl Scenario for Mfa {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let world = &stage.world;
         let users = &world.idp.users;
-        let user = users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
+        let user =
+            users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
         let mut seen = Seen { single_gesture: user.password.is_none(), ..Seen::default() };
         if seen.single_gesture {
             return Ok(seen);
@@ -46,7 +47,8 @@ impl Scenario for Mfa {
         let request = stage.request("main")?;
         let url = request.url(world.endpoint("authorization_endpoint")?);
         let what = "first factor only";
-        let (authz, signed_in, mut page) = stage.sign_in(&context, &request, user, Visit::Get(url), Until::SecondFactor, what).await?;
+        let (authz, signed_in, mut page) =
+            stage.sign_in(&context, &request, user, Visit::Get(url), Until::SecondFactor, what).await?;
         if signed_in.landing.arrival.is_some() || authz.code.is_some() {
             seen.complete = Some(authz.seen);
             return Ok(seen);
@@ -89,12 +91,19 @@ fn no_code_before_the_second_factor(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for tried in &seen.tries {
         match tried.outcome {
-            Outcome::Code => found.broken(format!("{}: a code was issued", tried.what), &tried.cites.iter().rev().take(1).cloned().collect::<Vec<_>>()),
+            Outcome::Code => found.broken(
+                format!("{}: a code was issued", tried.what),
+                &tried.cites.iter().rev().take(1).cloned().collect::<Vec<_>>(),
+            ),
             Outcome::Fault => found.undecided(format!("{}: {}", tried.what, tried.describe()), &tried.cites),
             _ => found.saw(&tried.cites),
         }
     }
-    if seen.tries.is_empty() { Judgement::undecided("nothing was tried") } else { found.conclude("no way leads to a code before the second factor") }
+    if seen.tries.is_empty() {
+        Judgement::undecided("nothing was tried")
+    } else {
+        found.conclude("no way leads to a code before the second factor")
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +119,10 @@ mod tests {
         assert_eq!(no_code_before_the_second_factor(&tried(Outcome::Error)).call, Call::Pass);
         assert_eq!(no_code_before_the_second_factor(&tried(Outcome::Code)).call, Call::Broken);
         assert_eq!(no_code_before_the_second_factor(&tried(Outcome::Fault)).call, Call::Undecided);
-        assert_eq!(no_code_before_the_second_factor(&Seen { complete: Some(authz(Outcome::Code)), ..Seen::default() }).call, Call::Broken);
+        assert_eq!(
+            no_code_before_the_second_factor(&Seen { complete: Some(authz(Outcome::Code)), ..Seen::default() }).call,
+            Call::Broken
+        );
         assert_eq!(no_code_before_the_second_factor(&Seen { single_gesture: true, ..Seen::default() }).call, Call::Undecided);
         assert_eq!(no_code_before_the_second_factor(&Seen::default()).call, Call::Undecided);
     }

@@ -71,7 +71,8 @@ impl Scenario for PublicClient {
         let (offline, refresh) = stage.refresh_token(&context, "public", "public client with offline access", None).await?;
         seen.offline = offline.token;
         let Some(refresh) = refresh else { return Ok(seen) };
-        let (first, tokens) = stage.token(&TokenRequest::refresh("public", &refresh, "first use of a refresh token"), None).await?;
+        let (first, tokens) =
+            stage.token(&TokenRequest::refresh("public", &refresh, "first use of a refresh token"), None).await?;
         let used = Instant::now();
         seen.rotated = tokens.refresh.is_some_and(|next| next != refresh);
         stage.control(first.granted());
@@ -80,11 +81,16 @@ impl Scenario for PublicClient {
         seen.again = Some(stage.token(&TokenRequest::refresh("public", &refresh, "the used refresh token again"), None).await?.0);
         if seen.again.as_ref().is_some_and(TokenSeen::granted) {
             let dpop = Dpop::new()?;
-            let (bound, refresh) = stage.refresh_token(&context, "public", "public client with DPoP and offline access", Some(&dpop)).await?;
+            let (bound, refresh) =
+                stage.refresh_token(&context, "public", "public client with DPoP and offline access", Some(&dpop)).await?;
             if let Some(refresh) = refresh.filter(|_| bound.tokens.dpop) {
                 let stranger = Dpop::new()?;
-                seen.foreign_key =
-                    Some(stage.token(&TokenRequest::refresh("public", &refresh, "refresh with another DPoP key"), Some(&stranger)).await?.0);
+                seen.foreign_key = Some(
+                    stage
+                        .token(&TokenRequest::refresh("public", &refresh, "refresh with another DPoP key"), Some(&stranger))
+                        .await?
+                        .0,
+                );
             }
         }
         Ok(seen)
@@ -94,24 +100,31 @@ impl Scenario for PublicClient {
 fn a_public_client_completes_the_flow(seen: &Seen) -> Judgement {
     if seen.authz.outcome != Outcome::Code {
         let judgement = match seen.authz.outcome {
-            Outcome::Error | Outcome::ErrorElsewhere | Outcome::Page => Judgement::broken(format!("the public client's login led to {}", seen.authz.describe())),
+            Outcome::Error | Outcome::ErrorElsewhere | Outcome::Page => {
+                Judgement::broken(format!("the public client's login led to {}", seen.authz.describe()))
+            }
             _ => Judgement::undecided(seen.authz.describe()),
         };
         return judgement.cite(seen.authz.cites.iter().rev());
     }
     let Some(token) = &seen.token else { return Judgement::undecided("the code was not redeemed").cite(&seen.authz.cites) };
     if token.refused() {
-        return Judgement::broken(format!("the token endpoint demands authentication of a public client: {}", token.describe())).cite(&token.cites);
+        return Judgement::broken(format!("the token endpoint demands authentication of a public client: {}", token.describe()))
+            .cite(&token.cites);
     }
     match &seen.id_token {
         Some(id_token) if id_token.claim("aud") == id_token.client_id.as_str() => {
             Judgement::pass("tokens for client_id and code_verifier alone, aud is the public client").cite(&token.cites)
         }
         // Its form is judged by sl1.idp.id-token-aud-string; here it only has to name the client.
-        Some(id_token) if id_token.claim("aud").as_array().is_some_and(|all| all.iter().any(|one| one == id_token.client_id.as_str())) => {
+        Some(id_token)
+            if id_token.claim("aud").as_array().is_some_and(|all| all.iter().any(|one| one == id_token.client_id.as_str())) =>
+        {
             Judgement::pass("tokens for client_id and code_verifier alone, aud names the public client").cite(&token.cites)
         }
-        Some(id_token) => Judgement::broken("aud of the ID token is not the public client").expected(id_token.client_id.clone(), id_token.claim("aud").to_string()).cite(&token.cites),
+        Some(id_token) => Judgement::broken("aud of the ID token is not the public client")
+            .expected(id_token.client_id.clone(), id_token.claim("aud").to_string())
+            .cite(&token.cites),
         None => Judgement::undecided(token.describe()).cite(&token.cites),
     }
 }
@@ -119,12 +132,15 @@ fn a_public_client_completes_the_flow(seen: &Seen) -> Judgement {
 fn refresh_tokens_are_protected(seen: &Seen) -> Judgement {
     let Some(first) = &seen.refresh else {
         return match &seen.offline {
-            Some(token) if token.granted() => Judgement::not_applicable("the public client gets no refresh token").cite(&token.cites),
+            Some(token) if token.granted() => {
+                Judgement::not_applicable("the public client gets no refresh token").cite(&token.cites)
+            }
             _ => Judgement::undecided("the login with offline access did not succeed"),
         };
     };
     if !first.granted() {
-        return Judgement::undecided(format!("the refresh token just given does not work: {}", first.describe())).cite(&first.cites);
+        return Judgement::undecided(format!("the refresh token just given does not work: {}", first.describe()))
+            .cite(&first.cites);
     }
     let mut found = Findings::new();
     found.saw(&first.cites);

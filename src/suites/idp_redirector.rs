@@ -63,7 +63,11 @@ impl Scenario for LoginPages {
         let mut seen = PagesSeen::default();
         let endpoint = stage.world.endpoint("authorization_endpoint")?.to_owned();
         let mut places: Vec<(String, String)> = Vec::new();
-        for page in main.pages.iter().filter(|page| path_of(page) != endpoint && !host_of(page).is_some_and(|host| stage.is_suite_host(&host))) {
+        for page in main
+            .pages
+            .iter()
+            .filter(|page| path_of(page) != endpoint && !host_of(page).is_some_and(|host| stage.is_suite_host(&host)))
+        {
             let Ok(url) = Url::parse(page) else { continue };
             for (name, value) in url.query_pairs() {
                 if !seen.examined.contains(&name.to_string()) {
@@ -92,14 +96,32 @@ impl Scenario for LoginPages {
 
 /// The spellings of an absolute URL that filters overlook.
 fn forms() -> [String; 4] {
-    [format!("https://{OPEN_HOST}/open"), format!("//{OPEN_HOST}/open"), format!("https:{OPEN_HOST}/open"), format!("/\\{OPEN_HOST}/open")]
+    [
+        format!("https://{OPEN_HOST}/open"),
+        format!("//{OPEN_HOST}/open"),
+        format!("https:{OPEN_HOST}/open"),
+        format!("/\\{OPEN_HOST}/open"),
+    ]
 }
 
 fn bears_url(name: &str, value: &str) -> bool {
-    const NAMES: [&str; 12] =
-        ["returnurl", "return_url", "return_to", "goto", "fromuri", "relaystate", "next", "continue", "redirect", "redirecturl", "dest", "target"];
+    const NAMES: [&str; 12] = [
+        "returnurl",
+        "return_url",
+        "return_to",
+        "goto",
+        "fromuri",
+        "relaystate",
+        "next",
+        "continue",
+        "redirect",
+        "redirecturl",
+        "dest",
+        "target",
+    ];
     const PROTOCOL: [&str; 4] = ["redirect_uri", "request_uri", "post_logout_redirect_uri", "client_id"];
-    !PROTOCOL.contains(&name) && (NAMES.contains(&name.to_ascii_lowercase().as_str()) || value.starts_with("http") || value.starts_with('/'))
+    !PROTOCOL.contains(&name)
+        && (NAMES.contains(&name.to_ascii_lowercase().as_str()) || value.starts_with("http") || value.starts_with('/'))
 }
 
 fn with_param(url: &str, name: &str, value: &str) -> String {
@@ -125,7 +147,8 @@ async fn fresh_login_page(stage: &Stage, name: &str) -> Result<Option<String>, O
 /// Signs in on a login page whose parameter was rewritten.
 async fn sign_in_with(stage: &Stage, name: &str) -> Result<Attempt, Obstacle> {
     let users = &stage.world.idp.users;
-    let user = users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
+    let user =
+        users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
     let context = stage.world.agent.context("rewritten login page").await?;
     let mut page = context.page(stage.scenario).await?;
     let what = format!("`{name}` set to {}, sign-in finished", forms()[0]);
@@ -171,18 +194,24 @@ impl Scenario for Logout {
     const CHECKS: &'static [Check<LogoutSeen>] = &[Check::new("sl1.idp.no-open-redirector-logout", logout_forwards_nowhere)];
 
     async fn play(stage: &Stage) -> Result<LogoutSeen, Obstacle> {
-        let Some(endpoint) = stage.world.discovery.get("end_session_endpoint").map(str::to_owned) else { return Ok(LogoutSeen::default()) };
+        let Some(endpoint) = stage.world.discovery.get("end_session_endpoint").map(str::to_owned) else {
+            return Ok(LogoutSeen::default());
+        };
         let mut seen = LogoutSeen { advertised: true, ..LogoutSeen::default() };
         let context = stage.world.signed_in()?.context.clone();
         let request = stage.request("main")?;
         let authz = stage.authorize(&context, &request, "login before the logout").await?;
         let mut hint = None;
         if let Some(code) = &authz.code {
-            hint = stage.token(&TokenRequest::code(&request, code, "token request before the logout"), None).await?.1.id_token_raw;
+            hint =
+                stage.token(&TokenRequest::code(&request, code, "token request before the logout"), None).await?.1.id_token_raw;
         }
         let client_id = request.get("client_id").to_owned();
         let tries: [(&str, Vec<(&str, &str)>); 3] = [
-            ("with client_id and id_token_hint", hint.iter().map(|hint| ("id_token_hint", hint.as_str())).chain([("client_id", client_id.as_str())]).collect()),
+            (
+                "with client_id and id_token_hint",
+                hint.iter().map(|hint| ("id_token_hint", hint.as_str())).chain([("client_id", client_id.as_str())]).collect(),
+            ),
             ("with client_id", vec![("client_id", client_id.as_str())]),
             ("with the URI alone", Vec::new()),
         ];
@@ -216,7 +245,10 @@ fn forwards_nowhere(attempts: &[Attempt], pass: &str) -> Judgement {
     let mut found = Findings::new();
     for attempt in attempts {
         if attempt.reached {
-            found.broken(format!("{}: the browser was sent to https://{OPEN_HOST}/open", attempt.what), &attempt.cites.iter().rev().take(1).cloned().collect::<Vec<_>>());
+            found.broken(
+                format!("{}: the browser was sent to https://{OPEN_HOST}/open", attempt.what),
+                &attempt.cites.iter().rev().take(1).cloned().collect::<Vec<_>>(),
+            );
         } else if let Some(obstacle) = &attempt.obstacle {
             found.undecided(format!("{}: {obstacle}", attempt.what), &attempt.cites);
         } else {
@@ -229,7 +261,9 @@ fn forwards_nowhere(attempts: &[Attempt], pass: &str) -> Judgement {
 fn login_pages_forward_nowhere(seen: &PagesSeen) -> Judgement {
     if seen.url_bearing.is_empty() {
         let names = if seen.examined.is_empty() { "none".to_owned() } else { seen.examined.join(", ") };
-        return Judgement::undecided(format!("no parameter of the login pages bears a URL (examined: {names}); the absence cannot be proven from outside"));
+        return Judgement::undecided(format!(
+            "no parameter of the login pages bears a URL (examined: {names}); the absence cannot be proven from outside"
+        ));
     }
     forwards_nowhere(&seen.attempts, &format!("rewritten values of {} lead nowhere", seen.url_bearing.join(", ")))
 }

@@ -52,7 +52,8 @@ impl Scenario for Samples {
         let mut samples = world.samples().clone();
         // The same code seen at several hops is one sample; a repeat is one that came from another response.
         samples.codes.dedup();
-        let (jwts, opaque): (Vec<String>, Vec<String>) = samples.access.iter().cloned().partition(|token| jose::read(token).is_ok());
+        let (jwts, opaque): (Vec<String>, Vec<String>) =
+            samples.access.iter().cloned().partition(|token| jose::read(token).is_ok());
         let algs: BTreeSet<String> = jwts.iter().filter_map(|token| Some(jose::read(token).ok()?.alg().to_owned())).collect();
         let refresh: Vec<String> = samples.refresh.iter().filter(|token| jose::read(token).is_err()).cloned().collect();
         Ok(Seen {
@@ -80,7 +81,11 @@ fn of_logins(seen: &Seen) -> impl Iterator<Item = &IdTokenSeen> {
 }
 
 /// Runs one demand over tokens; the first offender of each kind is told, with how many there are.
-fn every<'a>(tokens: impl Iterator<Item = &'a IdTokenSeen>, demand: impl Fn(&IdTokenSeen) -> Option<String>, pass: &str) -> Judgement {
+fn every<'a>(
+    tokens: impl Iterator<Item = &'a IdTokenSeen>,
+    demand: impl Fn(&IdTokenSeen) -> Option<String>,
+    pass: &str,
+) -> Judgement {
     let mut all = 0;
     let mut broken: Vec<(String, usize, String)> = Vec::new();
     let mut last = None;

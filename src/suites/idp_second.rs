@@ -67,7 +67,8 @@ impl Scenario for Second {
         let world = &stage.world;
         let algs = world.discovery.list("id_token_encryption_alg_values_supported");
         let mut seen = Seen {
-            encryption_announced: !algs.is_empty() && !world.discovery.list("id_token_encryption_enc_values_supported").is_empty(),
+            encryption_announced: !algs.is_empty()
+                && !world.discovery.list("id_token_encryption_enc_values_supported").is_empty(),
             rsa1_5: algs.contains(&"RSA1_5"),
             encrypted_configured: world.has_client("encrypted"),
             pairwise_announced: world.discovery.list("subject_types_supported").contains(&"pairwise"),
@@ -79,7 +80,8 @@ impl Scenario for Second {
             seen.encrypted = Some(login(stage, "encrypted").await?);
         }
         if seen.pairwise_configured && stage.wants("sl1.idp.pairwise-offered") {
-            seen.public_sub = world.signed_in()?.id_token.as_ref().and_then(|token| token.claim("sub").as_str()).map(str::to_owned);
+            seen.public_sub =
+                world.signed_in()?.id_token.as_ref().and_then(|token| token.claim("sub").as_str()).map(str::to_owned);
             for _ in 0..2 {
                 seen.first_sector.push(login(stage, "pairwise").await?);
             }
@@ -106,7 +108,9 @@ fn id_tokens_can_be_encrypted(seen: &Seen) -> Judgement {
         };
     }
     let Some(login) = &seen.encrypted else { return Judgement::undecided("not tried") };
-    let Some(token) = &login.id_token else { return Judgement::undecided(format!("client E got no ID token: {}", login.went)).cite(&login.cites) };
+    let Some(token) = &login.id_token else {
+        return Judgement::undecided(format!("client E got no ID token: {}", login.went)).cite(&login.cites);
+    };
     let mut found = Findings::new();
     let cite = std::slice::from_ref(&token.exchange);
     found.saw(cite);
@@ -131,7 +135,9 @@ fn id_tokens_can_be_encrypted(seen: &Seen) -> Judgement {
 fn subjects_can_be_pairwise(seen: &Seen) -> Judgement {
     if !seen.pairwise_configured {
         return if seen.pairwise_announced {
-            Judgement::not_configured("the metadata announces pairwise, but idp.clients.pairwise and idp.clients.pairwise_other are not configured")
+            Judgement::not_configured(
+                "the metadata announces pairwise, but idp.clients.pairwise and idp.clients.pairwise_other are not configured",
+            )
         } else {
             Judgement::broken("the metadata announces no pairwise subjects, and no pairwise clients are configured")
         };

@@ -74,7 +74,11 @@ impl AuthzSeen {
             Outcome::LoginPage => "login page".to_owned(),
             Outcome::Fault => format!("no end: {}", self.at),
         };
-        if self.front_channel.is_empty() { end } else { format!("{end}; front channel carried {}", self.front_channel.join(", ")) }
+        if self.front_channel.is_empty() {
+            end
+        } else {
+            format!("{end}; front channel carried {}", self.front_channel.join(", "))
+        }
     }
 }
 
@@ -129,8 +133,28 @@ impl TokenSeen {
 
 /// Claims of the protocol; every other claim is somebody's attribute and only its name and type are kept.
 pub const PROTOCOL_CLAIMS: [&str; 22] = [
-    "iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "sid", "jti",
-    "session_expiry", "tenant", "aud_sub", "ver", "tid", "oid",
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "azp",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+    "jti",
+    "session_expiry",
+    "tenant",
+    "aud_sub",
+    "ver",
+    "tid",
+    "oid",
 ];
 
 /// `login` of ID tokens that are not the main user's.

@@ -28,7 +28,7 @@ mod token;
 pub mod totp;
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,11 +36,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 use url::Url;
-use wiremock::{Mock, MockServer, Request, matchers::any};
+use wiremock::Request;
 
 use super::twist::Twist;
 use crate::model::target::ClientAuth;
-use crate::stage::listener::{ListenFault, TestCa, TlsFront, TlsShape};
+use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShape};
 use crate::wire::jose::{SigningKey, random};
 use state::{Account, State};
 
@@ -162,7 +162,7 @@ pub struct ReferenceOp {
     pub dns_addr: SocketAddr,
     op: Arc<Op>,
     _front: TlsFront,
-    _servers: [Server; 2],
+    _servers: [ClearServer; 2],
     _dns: dns::Responder,
 }
 
@@ -218,11 +218,11 @@ impl ReferenceOp {
             shape.instead = HashMap::from([(api_host.clone(), "another-host.test".to_owned())]);
         }
         let first = hello::obsolete_server(&op.twists, &host, &api_host);
-        let front = TlsFront::start(config.ca, &config.listen, tls.addr(), shape, first).await?;
+        let front = TlsFront::start(config.ca, &config.listen, tls.addr, shape, first).await?;
         let dns = dns::Responder::start(&any_port, vec![host, api_host], !op.twist(Twist::Dnssec)).await?;
         Ok(ReferenceOp {
             addr: front.addr,
-            http_addr: clear.addr(),
+            http_addr: clear.addr,
             dns_addr: dns.addr,
             op,
             _front: front,
@@ -258,43 +258,16 @@ fn hosts(issuer: &str) -> Option<(String, String, String)> {
     Some((host, api_host, api))
 }
 
-/// An HTTP server of wiremock's.
-///
-/// Its drop waits for a tokio lock with another executor. Inside a task whose cooperative budget is used up, tokio postpones the
-/// wake-up to a moment that never comes, and the drop hangs for ever. A thread of its own has no such budget.
-struct Server(Option<MockServer>);
-
-impl Server {
-    fn addr(&self) -> SocketAddr {
-        // There from the start to the drop.
-        self.0.as_ref().map_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)), |server| *server.address())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let server = self.0.take();
-        if let Ok(thread) = std::thread::Builder::new().spawn(move || drop(server)) {
-            let _ = thread.join();
-        }
-    }
-}
-
 async fn serve(
     listen: &str,
     op: Arc<Op>,
     handler: fn(&Op, &mut State, &http::In<'_>) -> http::Reply,
-) -> Result<Server, ListenFault> {
-    let listener = TcpListener::bind(listen).map_err(|source| ListenFault::Bind { address: listen.to_owned(), source })?;
-    let server = Server(Some(MockServer::builder().listener(listener).disable_request_recording().start().await));
+) -> Result<ClearServer, ListenFault> {
     let respond = move |raw: &Request| {
         let mut state = op.state.lock().unwrap_or_else(PoisonError::into_inner);
         handler(&op, &mut state, &http::In::read(raw)).template()
     };
-    if let Some(server) = &server.0 {
-        Mock::given(any()).respond_with(respond).mount(server).await;
-    }
-    Ok(server)
+    ClearServer::start(listen, respond).await
 }
 
 #[cfg(test)]

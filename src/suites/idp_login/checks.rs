@@ -36,7 +36,9 @@ fn the_code_flow_works(seen: &Seen) -> Judgement {
     }
     match &seen.token {
         Some(token) if token.tokens.iter().any(|name| name == "id_token") => found.saw(&token.cites),
-        Some(token) if token.fault.is_some() => found.undecided(format!("the token request had {}", token.describe()), &token.cites),
+        Some(token) if token.fault.is_some() => {
+            found.undecided(format!("the token request had {}", token.describe()), &token.cites)
+        }
         Some(token) => found.broken(format!("the code gave no ID token: {}", token.describe()), &token.cites),
         None => found.undecided("the code was not redeemed", &authz.cites),
     }
@@ -61,8 +63,14 @@ fn pages_cannot_be_framed(seen: &Seen) -> Judgement {
     for hop in seen.hops.iter().filter(|hop| hop.page) {
         pages += 1;
         let cite = std::slice::from_ref(&hop.cite);
-        let by_policy = hop.frame_ancestors.as_deref().map(|sources| !sources.split_whitespace().any(|source| matches!(source, "*" | "https:" | "http:")));
-        let by_option = hop.x_frame_options.as_deref().is_some_and(|value| ["deny", "sameorigin"].contains(&value.trim().to_ascii_lowercase().as_str()));
+        let by_policy = hop
+            .frame_ancestors
+            .as_deref()
+            .map(|sources| !sources.split_whitespace().any(|source| matches!(source, "*" | "https:" | "http:")));
+        let by_option = hop
+            .x_frame_options
+            .as_deref()
+            .is_some_and(|value| ["deny", "sameorigin"].contains(&value.trim().to_ascii_lowercase().as_str()));
         // frame-ancestors wins over X-Frame-Options when both are sent.
         if by_policy.unwrap_or(by_option) {
             found.saw(cite);
@@ -70,7 +78,11 @@ fn pages_cannot_be_framed(seen: &Seen) -> Judgement {
             found.broken(format!("{} can be framed by any site", hop.at), cite);
         }
     }
-    if pages == 0 { Judgement::undecided("no HTML page was seen") } else { found.conclude(format!("all {pages} pages limit who may frame them")) }
+    if pages == 0 {
+        Judgement::undecided("no HTML page was seen")
+    } else {
+        found.conclude(format!("all {pages} pages limit who may frame them"))
+    }
 }
 
 fn the_response_names_its_issuer(seen: &Seen) -> Judgement {
@@ -130,7 +142,11 @@ fn redirects_after_credentials_are_303(seen: &Seen) -> Judgement {
             status => found.broken(format!("{} {} answers {status} instead of 303", hop.method, hop.at), cite),
         }
     }
-    if redirects == 0 { Judgement::undecided("no redirect after credential input was observed") } else { found.conclude("every such redirect uses 303") }
+    if redirects == 0 {
+        Judgement::undecided("no redirect after credential input was observed")
+    } else {
+        found.conclude("every such redirect uses 303")
+    }
 }
 
 fn token_responses_are_not_stored(seen: &Seen) -> Judgement {
@@ -159,7 +175,8 @@ fn the_access_token_is_for_identity_only(seen: &Seen) -> Judgement {
     for audience in &access.audiences {
         let own = *audience == seen.issuer
             || seen.id_token.as_ref().is_some_and(|token| token.client_id == *audience)
-            || crate::counterpart::authorize::host_of(audience).is_some_and(|host| op.as_ref().is_some_and(|op| host == *op || host.ends_with(&format!(".{op}"))));
+            || crate::counterpart::authorize::host_of(audience)
+                .is_some_and(|host| op.as_ref().is_some_and(|op| host == *op || host.ends_with(&format!(".{op}"))));
         if !own {
             found.broken(format!("the access token names the audience `{audience}`"), &access.cite);
         }
@@ -207,7 +224,10 @@ fn auth_time_is_the_login(seen: &Seen) -> Judgement {
     } else if auth_time > iat + 5.0 {
         Judgement::broken("auth_time is later than iat")
     } else if auth_time < began - 60.0 {
-        Judgement::doubtful(format!("auth_time lies {:.0} s before the login began; a workstation sign-in may explain it", began - auth_time))
+        Judgement::doubtful(format!(
+            "auth_time lies {:.0} s before the login began; a workstation sign-in may explain it",
+            began - auth_time
+        ))
     } else {
         Judgement::pass("auth_time is present and within the login")
     };
@@ -218,13 +238,15 @@ fn no_attribute_is_released_unasked(seen: &Seen) -> Judgement {
     let Some(token) = &seen.id_token else { return no_id_token(seen).unwrap_or_else(|| Judgement::undecided("")) };
     let mut found = Findings::new();
     found.saw(std::slice::from_ref(&token.exchange));
-    let technical = ["idp", "azp", "ver", "tid", "oid", "scope", "client_id", "typ", "session_state", "rt_hash", "uti", "rh", "aio"];
+    let technical =
+        ["idp", "azp", "ver", "tid", "oid", "scope", "client_id", "typ", "session_state", "rt_hash", "uti", "rh", "aio"];
     let userinfo = seen.userinfo.as_ref();
     let sources = [("ID token", &token.attributes, vec![token.exchange.clone()])];
     let more = userinfo.map(|info| ("UserInfo", &info.attributes, info.cite.clone()));
     for (place, names, cite) in sources.into_iter().chain(more) {
         let unasked: Vec<&str> = names.iter().map(String::as_str).filter(|name| !technical.contains(name)).collect();
-        let (agreed, free): (Vec<&str>, Vec<&str>) = unasked.into_iter().partition(|name| seen.attribute_contract.iter().any(|known| known == name));
+        let (agreed, free): (Vec<&str>, Vec<&str>) =
+            unasked.into_iter().partition(|name| seen.attribute_contract.iter().any(|known| known == name));
         if !free.is_empty() {
             found.broken(format!("the {place} releases {} for scope openid", free.join(", ")), &cite);
         }

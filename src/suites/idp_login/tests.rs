@@ -61,7 +61,15 @@ fn a_conforming_login_passes_and_leaves_the_access_token_to_a_statement() {
 #[test]
 fn without_tokens_nothing_about_tokens_is_decided() {
     let seen = Seen { token: None, id_token: None, access: None, userinfo: None, ..good() };
-    for slug in ["nonce-64", "token-response-no-store", "access-token-identity-only", "userinfo-sub-equal", "auth-time", "attribute-minimisation", "mfa-reported"] {
+    for slug in [
+        "nonce-64",
+        "token-response-no-store",
+        "access-token-identity-only",
+        "userinfo-sub-equal",
+        "auth-time",
+        "attribute-minimisation",
+        "mfa-reported",
+    ] {
         assert_eq!(call(&seen, slug), Undecided, "{slug}");
     }
     assert_eq!(call(&Seen { userinfo_advertised: false, ..good() }, "userinfo-sub-equal"), NotApplicable);
@@ -78,7 +86,9 @@ fn an_error_response_after_a_completed_login_fails() {
 
 #[test]
 fn iss_is_present_once_and_identical() {
-    for (iss, expected) in [(vec![], Broken), (vec!["https://op/"], Broken), (vec!["https://op", "https://op"], Broken), (vec!["https://op"], Pass)] {
+    for (iss, expected) in
+        [(vec![], Broken), (vec!["https://op/"], Broken), (vec!["https://op", "https://op"], Broken), (vec!["https://op"], Pass)]
+    {
         let mut seen = good();
         seen.authz.iss = iss.iter().map(|iss| (*iss).to_owned()).collect();
         assert_eq!(call(&seen, "iss-in-response"), expected, "{iss:?}");
@@ -152,9 +162,14 @@ fn another_sub_at_userinfo_fails() {
 
 #[test]
 fn auth_time_is_a_number_of_seconds_within_the_login() {
-    for (value, expected) in
-        [(json!(null), Broken), (json!("995"), Broken), (json!(995_000_000_000_u64), Broken), (json!(1100), Broken), (json!(100), Doubtful), (json!(995.5), Pass)]
-    {
+    for (value, expected) in [
+        (json!(null), Broken),
+        (json!("995"), Broken),
+        (json!(995_000_000_000_u64), Broken),
+        (json!(1100), Broken),
+        (json!(100), Doubtful),
+        (json!(995.5), Pass),
+    ] {
         assert_eq!(call(&with_claim("auth_time", value.clone()), "auth-time"), expected, "{value}");
     }
 }

@@ -51,7 +51,8 @@ fn the_metadata_agrees(seen: &Seen) -> Judgement {
     if !seen.document.is_object() {
         return Judgement::undecided("the discovery document is not available").cite(&seen.cite);
     }
-    let list = |name: &str| -> Vec<&str> { seen.document[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
+    let list =
+        |name: &str| -> Vec<&str> { seen.document[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
     let mut found = Findings::new();
     found.saw(&seen.cite);
     if !list("response_types_supported").contains(&"code") {

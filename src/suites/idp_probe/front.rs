@@ -61,12 +61,17 @@ impl Scenario for Front {
         let host = host_of(&endpoint).unwrap_or_default();
         let valid = stage.request("main")?.url(&endpoint);
         let invalid = stage.request("main")?.set("response_type", "nonsense").url(&endpoint);
-        let mut seen = Seen { preloaded: hsts_preload::covering(&host).map(str::to_owned), host: host.clone(), ..Seen::default() };
+        let mut seen =
+            Seen { preloaded: hsts_preload::covering(&host).map(str::to_owned), host: host.clone(), ..Seen::default() };
 
-        let reply = world.http.send(stage.scenario, "authorization request without cookies", Ask::get(&valid).header("accept", "text/html")).await?;
+        let reply = world
+            .http
+            .send(stage.scenario, "authorization request without cookies", Ask::get(&valid).header("accept", "text/html"))
+            .await?;
         seen.hsts.push(hsts(&reply));
         if let Some(next) = same_host_redirect(&valid, &reply, &host)
-            && let Ok(page) = world.http.send(stage.scenario, "first login page", Ask::get(next).header("accept", "text/html")).await
+            && let Ok(page) =
+                world.http.send(stage.scenario, "first login page", Ask::get(next).header("accept", "text/html")).await
         {
             seen.hsts.push(hsts(&page));
         }
@@ -74,7 +79,11 @@ impl Scenario for Front {
         let own = world.target.counterpart.public_url.trim_end_matches('/').to_owned();
         let foreign = format!("https://{}.example", random(6).to_lowercase().replace(['-', '_'], "x"));
         for (origin, whose) in [(&own, "the client's origin"), (&foreign, "a random origin")] {
-            for (method, url, what) in [(Method::OPTIONS, &valid, "preflight"), (Method::GET, &valid, "valid request"), (Method::GET, &invalid, "invalid request")] {
+            for (method, url, what) in [
+                (Method::OPTIONS, &valid, "preflight"),
+                (Method::GET, &valid, "valid request"),
+                (Method::GET, &invalid, "invalid request"),
+            ] {
                 let what = format!("{what} from {whose}");
                 let mut ask = Ask::get(url).header("origin", origin).header("accept", "text/html");
                 if method == Method::OPTIONS {
@@ -124,17 +133,25 @@ fn clear_text_cannot_be_forced(seen: &Seen) -> Judgement {
     if let Some(parent) = &seen.preloaded {
         return Judgement::pass(format!("`{parent}` is on the HSTS preload list with its subdomains"));
     }
-    let best = seen.hsts.iter().filter_map(|(value, cite)| Some((max_age(value.as_deref()?)?, value, cite))).max_by_key(|(age, ..)| *age);
+    let best = seen
+        .hsts
+        .iter()
+        .filter_map(|(value, cite)| Some((max_age(value.as_deref()?)?, value, cite)))
+        .max_by_key(|(age, ..)| *age);
     let all: Vec<&ExchangeId> = seen.hsts.iter().map(|(_, cite)| cite).collect();
     match best {
-        Some((age, Some(value), cite)) if age >= 1 => {
-            Judgement::pass(format!("HSTS with max-age={age}")).expected("max-age of at least 1, 31536000 recommended", value.clone()).cite([cite])
-        }
-        Some((_, value, cite)) => {
-            Judgement::broken("max-age=0 switches HSTS off").expected("max-age of at least 1", value.clone().unwrap_or_default()).cite([cite])
-        }
+        Some((age, Some(value), cite)) if age >= 1 => Judgement::pass(format!("HSTS with max-age={age}"))
+            .expected("max-age of at least 1, 31536000 recommended", value.clone())
+            .cite([cite]),
+        Some((_, value, cite)) => Judgement::broken("max-age=0 switches HSTS off")
+            .expected("max-age of at least 1", value.clone().unwrap_or_default())
+            .cite([cite]),
         None if seen.hsts.is_empty() => Judgement::undecided("the authorization endpoint did not answer"),
-        None => Judgement::broken(format!("no answer of {} carries Strict-Transport-Security, and the host is not preloaded", seen.host)).cite(all),
+        None => Judgement::broken(format!(
+            "no answer of {} carries Strict-Transport-Security, and the host is not preloaded",
+            seen.host
+        ))
+        .cite(all),
     }
 }
 
@@ -181,7 +198,10 @@ mod tests {
         };
         assert_eq!(scripts_of_other_origins_get_nothing(&seen(None)).call, Call::Pass);
         assert_eq!(scripts_of_other_origins_get_nothing(&seen(Some("*"))).call, Call::Broken);
-        assert_eq!(scripts_of_other_origins_get_nothing(&Seen { script: Some("readable with status 200".into()), ..seen(None) }).call, Call::Broken);
+        assert_eq!(
+            scripts_of_other_origins_get_nothing(&Seen { script: Some("readable with status 200".into()), ..seen(None) }).call,
+            Call::Broken
+        );
         assert_eq!(scripts_of_other_origins_get_nothing(&Seen::default()).call, Call::Undecided);
     }
 }

@@ -133,8 +133,12 @@ async fn register(stage: &Stage, at: &str, with_token: bool) -> Registration {
 async fn password_grant(stage: &Stage, client: &str) -> Result<(TokenSeen, TokenSeen), Obstacle> {
     let world = &stage.world;
     let user = world.idp.users.first().ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
-    let reference = user.password.as_deref().ok_or_else(|| Obstacle::config("the test user has no password", "Add password = \"env:NAME\"."))?;
-    let password = world.secrets.get(reference).map_err(|fault| Obstacle::config(fault.to_string(), "Mend the user's password."))?;
+    let reference = user
+        .password
+        .as_deref()
+        .ok_or_else(|| Obstacle::config("the test user has no password", "Add password = \"env:NAME\"."))?;
+    let password =
+        world.secrets.get(reference).map_err(|fault| Obstacle::config(fault.to_string(), "Mend the user's password."))?;
     world.recorder.redactor.hide(&password, &format!("password of {}", user.name));
     let ask = |password: &str, what: &str| TokenRequest {
         client: client.to_owned(),
@@ -166,7 +170,11 @@ fn registration_is_not_open(seen: &Seen) -> Judgement {
             401 | 403 | 404 | 405 => found.saw(&attempt.cites),
             400 if attempt.error.as_deref() == Some("access_denied") => found.saw(&attempt.cites),
             400 if seen.advertised => found.undecided(
-                format!("{} evaluated the request {how} ({}): it may be open to other requests", attempt.at, attempt.error.as_deref().unwrap_or("400")),
+                format!(
+                    "{} evaluated the request {how} ({}): it may be open to other requests",
+                    attempt.at,
+                    attempt.error.as_deref().unwrap_or("400")
+                ),
                 &attempt.cites,
             ),
             // A path that was only guessed and answers something else is no registration endpoint.
@@ -178,7 +186,11 @@ fn registration_is_not_open(seen: &Seen) -> Judgement {
     if seen.registrations.is_empty() {
         return Judgement::undecided("nothing was tried");
     }
-    found.conclude(if seen.advertised { "the registration endpoint demands authentication" } else { "no registration endpoint answers" })
+    found.conclude(if seen.advertised {
+        "the registration endpoint demands authentication"
+    } else {
+        "no registration endpoint answers"
+    })
 }
 
 /// The grant type itself was refused.
@@ -199,7 +211,11 @@ fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
             found.undecided(format!("{}: {}", right.what, right.describe()), &cites);
         } else if !same {
             found.broken(
-                format!("the right and the wrong password are answered differently ({} against {}): the password was evaluated", right.describe(), wrong.describe()),
+                format!(
+                    "the right and the wrong password are answered differently ({} against {}): the password was evaluated",
+                    right.describe(),
+                    wrong.describe()
+                ),
                 &cites,
             );
         } else if is_dead(right) {
@@ -230,16 +246,22 @@ mod tests {
             discovery_works: true,
             ..Seen::default()
         };
-        for (status, registered, advertised, call) in
-            [(401, false, true, Call::Pass), (201, true, true, Call::Broken), (400, false, true, Call::Undecided), (500, false, true, Call::Undecided), (500, false, false, Call::Pass)]
-        {
+        for (status, registered, advertised, call) in [
+            (401, false, true, Call::Pass),
+            (201, true, true, Call::Broken),
+            (400, false, true, Call::Undecided),
+            (500, false, true, Call::Undecided),
+            (500, false, false, Call::Pass),
+        ] {
             assert_eq!(registration_is_not_open(&seen(status, registered, advertised)).call, call, "{status} {advertised}");
         }
     }
 
     #[test]
     fn a_different_answer_for_the_right_password_is_an_oracle() {
-        let with = |right: TokenSeen, wrong: TokenSeen| the_password_grant_is_refused(&Seen { password: vec![(right, wrong)], ..Seen::default() }).call;
+        let with = |right: TokenSeen, wrong: TokenSeen| {
+            the_password_grant_is_refused(&Seen { password: vec![(right, wrong)], ..Seen::default() }).call
+        };
         let refused = |error: &str| TokenSeen { error: Some(error.into()), ..token(400, &[]) };
         assert_eq!(with(refused("unsupported_grant_type"), refused("unsupported_grant_type")), Call::Pass);
         assert_eq!(with(refused("mfa_required"), refused("invalid_grant")), Call::Broken);

@@ -127,7 +127,9 @@ const MEMBERS: [(&str, &str); 7] = [
 ];
 
 fn discovery_is_published(seen: &Seen) -> Judgement {
-    let Some(status) = seen.status else { return Judgement::undecided("no HTTP answer from the discovery endpoint").cite(&seen.cite) };
+    let Some(status) = seen.status else {
+        return Judgement::undecided("no HTTP answer from the discovery endpoint").cite(&seen.cite);
+    };
     let mut found = Findings::new();
     found.saw(&seen.cite);
     if status != 200 {
@@ -150,7 +152,9 @@ fn discovery_is_published(seen: &Seen) -> Judgement {
         if seen.document["jwks_uri"].is_string() {
             match (&seen.keys, seen.jwks_status) {
                 (_, None) => found.undecided("the JWK Set could not be fetched", &seen.jwks_cite),
-                (Some(keys), Some(200)) if keys.iter().any(|key| key.usage != "enc" && key.kty != "oct") => found.saw(&seen.jwks_cite),
+                (Some(keys), Some(200)) if keys.iter().any(|key| key.usage != "enc" && key.kty != "oct") => {
+                    found.saw(&seen.jwks_cite)
+                }
                 (Some(_), Some(200)) => found.broken("the JWK Set holds no public signing key", &seen.jwks_cite),
                 (_, Some(status)) => found.broken(format!("jwks_uri serves no JWK Set (status {status})"), &seen.jwks_cite),
             }
@@ -160,7 +164,9 @@ fn discovery_is_published(seen: &Seen) -> Judgement {
 }
 
 fn no_document(seen: &Seen) -> Option<Judgement> {
-    (!seen.document.is_object()).then(|| Judgement::undecided("the discovery document is not available (see sl1.idp.discovery-published)").cite(&seen.cite))
+    (!seen.document.is_object()).then(|| {
+        Judgement::undecided("the discovery document is not available (see sl1.idp.discovery-published)").cite(&seen.cite)
+    })
 }
 
 fn the_issuer_is_exactly_the_configured_one(seen: &Seen) -> Judgement {
@@ -172,7 +178,11 @@ fn the_issuer_is_exactly_the_configured_one(seen: &Seen) -> Judgement {
     found.saw(&seen.cite);
     if published != seen.issuer {
         let slash = published.trim_end_matches('/') == seen.issuer.trim_end_matches('/');
-        let hint = if slash { "; only the trailing slash differs: correct idp.issuer in the target file if that is the slip" } else { "" };
+        let hint = if slash {
+            "; only the trailing slash differs: correct idp.issuer in the target file if that is the slip"
+        } else {
+            ""
+        };
         found.broken(format!("the metadata says `{published}`, clients are given `{}`{hint}", seen.issuer), &seen.cite);
     }
     match url::Url::parse(published) {
@@ -229,7 +239,9 @@ fn keys_are_strong_enough(seen: &Seen) -> Judgement {
         }
         observed.push(name);
     }
-    found.conclude("every published key is strong enough").expected("RSA of 2048 bits or more, curves of 224 bits or more", observed.join(", "))
+    found
+        .conclude("every published key is strong enough")
+        .expected("RSA of 2048 bits or more, curves of 224 bits or more", observed.join(", "))
 }
 
 fn no_private_key_is_published(seen: &Seen) -> Judgement {
@@ -242,7 +254,10 @@ fn no_private_key_is_published(seen: &Seen) -> Judgement {
         let private: Vec<&str> =
             key.members.iter().map(String::as_str).filter(|name| ["d", "p", "q", "dp", "dq", "qi", "k"].contains(name)).collect();
         if key.kty == "oct" || !private.is_empty() {
-            found.broken(format!("key `{}` ({}) publishes private members: {}", key.kid, key.kty, private.join(", ")), &seen.jwks_cite);
+            found.broken(
+                format!("key `{}` ({}) publishes private members: {}", key.kid, key.kty, private.join(", ")),
+                &seen.jwks_cite,
+            );
         }
     }
     found.conclude("only public key material is published")
@@ -267,8 +282,12 @@ fn a_recommended_algorithm_is_offered(seen: &Seen) -> Judgement {
     if let Some(undecided) = no_document(seen) {
         return undecided;
     }
-    let offered: Vec<&str> =
-        seen.document["id_token_signing_alg_values_supported"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let offered: Vec<&str> = seen.document["id_token_signing_alg_values_supported"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let good = offered.iter().any(|alg| ["PS256", "ES256", "EdDSA", "Ed25519"].contains(alg));
     let judgement = if good {
         Judgement::pass("a recommended algorithm is offered for ID tokens")
@@ -333,10 +352,16 @@ mod tests {
         assert_eq!(call(&with("issuer", json!("https://op/")), "discovery-issuer-match"), Broken);
         assert_eq!(call(&with("userinfo_endpoint", json!("http://op/u")), "endpoints-https"), Broken);
         assert_eq!(call(&with("id_token_signing_alg_values_supported", json!(["RS256"])), "recommended-alg-offered"), Broken);
-        assert_eq!(call(&with("id_token_signing_alg_values_supported", json!(["ES256", "none"])), "alg-none-not-offered"), Broken);
+        assert_eq!(
+            call(&with("id_token_signing_alg_values_supported", json!(["ES256", "none"])), "alg-none-not-offered"),
+            Broken
+        );
         assert_eq!(call(&with("token_endpoint_auth_methods_supported", json!(["none"])), "alg-none-not-offered"), Pass);
         let mut weak = good();
-        weak.keys.as_mut().unwrap().push(key_seen(&json!({"kty": "RSA", "n": crate::wire::jose::b64([255_u8; 128]), "e": "AQAB"})));
+        weak.keys
+            .as_mut()
+            .unwrap()
+            .push(key_seen(&json!({"kty": "RSA", "n": crate::wire::jose::b64([255_u8; 128]), "e": "AQAB"})));
         assert_eq!(call(&weak, "jwks-key-strength"), Broken);
         let mut private = good();
         private.keys.as_mut().unwrap()[0].members.push("d".into());

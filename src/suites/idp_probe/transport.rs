@@ -129,13 +129,22 @@ impl Scenario for Transport {
 /// Hosts of the metadata with their endpoints. The issuer's host counts, because discovery is served there.
 fn places(stage: &Stage) -> Vec<(String, u16, Vec<(String, String)>)> {
     const ENDPOINTS: [&str; 9] = [
-        "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "pushed_authorization_request_endpoint",
-        "introspection_endpoint", "revocation_endpoint", "end_session_endpoint", "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "pushed_authorization_request_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+        "end_session_endpoint",
+        "issuer",
     ];
     let mut out: Vec<(String, u16, Vec<(String, String)>)> = Vec::new();
     let issuer = stage.world.idp.issuer.clone();
     for name in ENDPOINTS {
-        let Some(url) = (if name == "issuer" { Some(issuer.as_str()) } else { stage.world.discovery.get(name) }) else { continue };
+        let Some(url) = (if name == "issuer" { Some(issuer.as_str()) } else { stage.world.discovery.get(name) }) else {
+            continue;
+        };
         let Ok(parsed) = Url::parse(url) else { continue };
         let (Some(host), Some(port)) = (parsed.host_str(), parsed.port_or_known_default()) else { continue };
         if parsed.scheme() != "https" {
@@ -150,7 +159,13 @@ fn places(stage: &Stage) -> Vec<(String, u16, Vec<(String, String)>)> {
     out
 }
 
-async fn in_clear(stage: &Stage, probing: &Probing<'_>, host: &str, port: u16, endpoint: &(String, String)) -> (String, PlainSeen) {
+async fn in_clear(
+    stage: &Stage,
+    probing: &Probing<'_>,
+    host: &str,
+    port: u16,
+    endpoint: &(String, String),
+) -> (String, PlainSeen) {
     let (name, url) = endpoint;
     let path = Url::parse(url).map(|url| url.path().to_owned()).unwrap_or_default();
     let client = stage.world.client("main").map_or("junk", |client| client.id.as_str());
@@ -239,7 +254,11 @@ fn old_tls_is_refused(seen: &Seen) -> Judgement {
             found.undecided(format!("{place}: nothing was offered, because the control failed"), &[]);
         }
     }
-    if seen.hosts.is_empty() { Judgement::undecided("no host was probed") } else { found.conclude("SSL 3.0, TLS 1.0 and TLS 1.1 are refused everywhere") }
+    if seen.hosts.is_empty() {
+        Judgement::undecided("no host was probed")
+    } else {
+        found.conclude("SSL 3.0, TLS 1.0 and TLS 1.1 are refused everywhere")
+    }
 }
 
 fn suites(seen: &Seen, of: impl Fn(&HostSeen) -> bool, broken: impl Fn(SuiteClass) -> Option<bool>, pass: &str) -> Judgement {
@@ -247,7 +266,11 @@ fn suites(seen: &Seen, of: impl Fn(&HostSeen) -> bool, broken: impl Fn(SuiteClas
     let mut hosts = 0;
     for host in seen.hosts.iter().filter(|host| of(host)) {
         hosts += 1;
-        let shared = if host.browser && host.back_channel { " (browsers and back channel share this host: the stricter list holds)" } else { "" };
+        let shared = if host.browser && host.back_channel {
+            " (browsers and back channel share this host: the stricter list holds)"
+        } else {
+            ""
+        };
         for (suite, exchange) in &host.tls.suites12 {
             let cite = std::slice::from_ref(exchange);
             let what = format!("{}:{} takes {}{shared}", host.host, host.port, suite.name);
@@ -305,7 +328,11 @@ fn every_certificate_is_valid(seen: &Seen) -> Judgement {
     }
     let private = seen.hosts.iter().any(|host| host.cert.verified() && !host.cert.public);
     let note = if private { "; some rest on the authority that the target file declares" } else { "" };
-    if seen.hosts.is_empty() { Judgement::undecided("no host was probed") } else { found.conclude(format!("every chain verifies and names its host{note}")) }
+    if seen.hosts.is_empty() {
+        Judgement::undecided("no host was probed")
+    } else {
+        found.conclude(format!("every chain verifies and names its host{note}"))
+    }
 }
 
 fn every_zone_is_signed(seen: &Seen) -> Judgement {
@@ -321,7 +348,9 @@ fn every_zone_is_signed(seen: &Seen) -> Judgement {
                 found.broken(format!("{host} is not signed, or its delegation is insecure{via}"), &cites);
             }
             DnsKind::Answered { rcode, .. } => found.undecided(format!("{host}: the resolver answers {rcode}"), &cites),
-            DnsKind::ServfailButCdAnswers => found.broken(format!("{host} does not validate: the resolver only answers unchecked"), &cites),
+            DnsKind::ServfailButCdAnswers => {
+                found.broken(format!("{host} does not validate: the resolver only answers unchecked"), &cites)
+            }
             DnsKind::AddressLiteral => found.undecided(format!("{host} is an address"), &cites),
             DnsKind::PrivateName => found.undecided(format!("{host} is a private name"), &cites),
             DnsKind::NoResolver(why) => found.undecided(format!("no validating resolver: {why}"), &cites),

@@ -44,7 +44,10 @@ fn no_token_travels_through_the_browser(seen: &Seen) -> Judgement {
 }
 
 fn random(estimate: &Estimate, what: &str) -> Judgement {
-    let observed = format!("{:.0} bits in {} varying characters of {} ({} samples)", estimate.bits, estimate.varying, estimate.alphabet, estimate.samples);
+    let observed = format!(
+        "{:.0} bits in {} varying characters of {} ({} samples)",
+        estimate.bits, estimate.varying, estimate.alphabet, estimate.samples
+    );
     let judgement = if estimate.repeats > 0 {
         Judgement::broken(format!("{what} repeat: {} of {}", estimate.repeats, estimate.samples))
     } else if estimate.sequential {
@@ -80,7 +83,8 @@ fn tokens_are_random(seen: &Seen) -> Judgement {
         // Few refresh tokens are usual; they decide only when there are enough, or when they are plainly weak.
         let weak = seen.refresh.bits < BITS && seen.refresh.samples >= 2 && judged.call == crate::model::Call::Undecided;
         if weak {
-            parts.push(Judgement::broken(format!("refresh tokens have a variable part of {:.0} bits at most", seen.refresh.bits)));
+            parts
+                .push(Judgement::broken(format!("refresh tokens have a variable part of {:.0} bits at most", seen.refresh.bits)));
         } else if seen.refresh.samples >= FEW || seen.access.samples == 0 || judged.call == crate::model::Call::Broken {
             parts.push(judged);
         }
@@ -126,7 +130,9 @@ fn every_id_token_uses_a_listed_algorithm(seen: &Seen) -> Judgement {
         match alg {
             "PS256" | "ES256" | "Ed25519" => None,
             "EdDSA" if curve.is_none_or(|curve| curve == "Ed25519") => None,
-            "PS384" | "PS512" | "ES384" | "ES512" => Some(format!("signed with {alg}, which is strong but not listed (low severity)")),
+            "PS384" | "PS512" | "ES384" | "ES512" => {
+                Some(format!("signed with {alg}, which is strong but not listed (low severity)"))
+            }
             _ => Some(format!("signed with {alg}")),
         }
     };
@@ -134,7 +140,9 @@ fn every_id_token_uses_a_listed_algorithm(seen: &Seen) -> Judgement {
 }
 
 fn every_iss_is_the_issuer(seen: &Seen) -> Judgement {
-    let demand = |token: &IdTokenSeen| (token.claim("iss") != seen.issuer.as_str()).then(|| format!("iss is {}", text(token.claim("iss"))));
+    let demand = |token: &IdTokenSeen| {
+        (token.claim("iss") != seen.issuer.as_str()).then(|| format!("iss is {}", text(token.claim("iss"))))
+    };
     every(readable(seen), demand, "iss is the issuer of the metadata")
 }
 
@@ -170,8 +178,10 @@ fn iat_and_exp_are_sound(seen: &Seen) -> Judgement {
 fn id_tokens_are_short_lived(seen: &Seen) -> Judgement {
     let window = |token: &IdTokenSeen| Some(token.seconds("exp")? - token.seconds("iat")?);
     let longest = readable(seen).filter_map(window).max();
-    let demand = |token: &IdTokenSeen| window(token).filter(|seconds| *seconds > 600).map(|seconds| format!("valid for {seconds} s"));
-    every(readable(seen), demand, "the validity window is short").expected("at most 600 s", longest.map(|seconds| format!("{seconds} s")).unwrap_or_default())
+    let demand =
+        |token: &IdTokenSeen| window(token).filter(|seconds| *seconds > 600).map(|seconds| format!("valid for {seconds} s"));
+    every(readable(seen), demand, "the validity window is short")
+        .expected("at most 600 s", longest.map(|seconds| format!("{seconds} s")).unwrap_or_default())
 }
 
 fn the_sub_is_constant(seen: &Seen) -> Judgement {
@@ -202,7 +212,8 @@ fn every_id_token_has_its_own_jti(seen: &Seen) -> Judgement {
         return Judgement::undecided("fewer than two ID tokens");
     }
     let mut known = std::collections::BTreeSet::new();
-    let repeated: std::collections::BTreeSet<&str> = tokens.iter().filter_map(|token| token.claim("jti").as_str()).filter(|jti| !known.insert(*jti)).collect();
+    let repeated: std::collections::BTreeSet<&str> =
+        tokens.iter().filter_map(|token| token.claim("jti").as_str()).filter(|jti| !known.insert(*jti)).collect();
     let demand = |token: &IdTokenSeen| match token.claim("jti").as_str() {
         None => Some("jti is missing".to_owned()),
         Some(jti) if repeated.contains(jti) => Some("jti is repeated".to_owned()),
@@ -258,7 +269,8 @@ fn amr_values_are_registered(seen: &Seen) -> Judgement {
         if amr::registered(value) {
             found.saw(cite);
         } else {
-            let nearest = amr::nearest(value).map(|known| format!("; the nearest registered one is `{known}`")).unwrap_or_default();
+            let nearest =
+                amr::nearest(value).map(|known| format!("; the nearest registered one is `{known}`")).unwrap_or_default();
             found.broken(format!("`{value}` is not registered with IANA (copy of {}){nearest}", amr::REGISTRY_DATE), cite);
         }
     }
@@ -272,18 +284,25 @@ fn session_expiry_is_a_point_in_time(seen: &Seen) -> Judgement {
         let iat = token.seconds("iat").unwrap_or_else(|| token.now());
         match claim.as_i64() {
             None if claim.is_number() => Some("session_expiry is a number with decimals".to_owned()),
-            None => Some(format!("session_expiry is {}", if claim.is_null() { "missing" } else { crate::wire::seen::json_type(claim) })),
+            None => Some(format!(
+                "session_expiry is {}",
+                if claim.is_null() { "missing" } else { crate::wire::seen::json_type(claim) }
+            )),
             Some(expiry) if expiry > 100_000_000_000 => Some("session_expiry is in milliseconds".to_owned()),
-            Some(expiry) if expiry <= iat && expiry < 366 * 86_400 => Some(format!("session_expiry {expiry} is a duration and not a point in time")),
+            Some(expiry) if expiry <= iat && expiry < 366 * 86_400 => {
+                Some(format!("session_expiry {expiry} is a duration and not a point in time"))
+            }
             Some(expiry) if expiry <= iat => Some("session_expiry is not after iat".to_owned()),
             Some(_) => None,
         }
     };
-    let judgement = every(of_logins(seen).filter(|token| !token.header.is_null()), demand, "session_expiry is an integer after iat");
+    let judgement =
+        every(of_logins(seen).filter(|token| !token.header.is_null()), demand, "session_expiry is an integer after iat");
     if judgement.call != crate::model::Call::Pass {
         return judgement;
     }
-    let far = of_logins(seen).any(|token| token.claim("session_expiry").as_i64().unwrap_or_default() > token.now() + 366 * 86_400);
+    let far =
+        of_logins(seen).any(|token| token.claim("session_expiry").as_i64().unwrap_or_default() > token.now() + 366 * 86_400);
     if far { Judgement::doubtful("session_expiry lies more than a year ahead").cite(&judgement.cites) } else { judgement }
 }
 

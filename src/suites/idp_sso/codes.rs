@@ -65,9 +65,12 @@ impl Scenario for Codes {
         let mut seen = Seen::default();
         let before = stage.silent_control(&context).await;
         if stage.wants("sl1.idp.client-auth-required") {
-            for (what, proof) in [("client_id without authentication", Proof::Nothing), ("a forged assertion or secret", Proof::Forged)] {
+            for (what, proof) in
+                [("client_id without authentication", Proof::Nothing), ("a forged assertion or secret", Proof::Forged)]
+            {
                 if let Some((request, code)) = fresh(stage, &context, what).await? {
-                    seen.unauthenticated.push(stage.token(&TokenRequest::code(&request, &code, what).proof(proof), None).await?.0);
+                    seen.unauthenticated
+                        .push(stage.token(&TokenRequest::code(&request, &code, what).proof(proof), None).await?.0);
                 }
             }
         }
@@ -82,7 +85,8 @@ impl Scenario for Codes {
         }
         if stage.wants("sl1.idp.code-bound-to-redirect-uri") {
             if let Some((request, code)) = fresh(stage, &context, "a code for another redirect URI").await? {
-                let token = TokenRequest::code(&request, &code, "another registered redirect_uri").set("redirect_uri", &request.registered[1]);
+                let token = TokenRequest::code(&request, &code, "another registered redirect_uri")
+                    .set("redirect_uri", &request.registered[1]);
                 seen.other_redirect = Some(stage.token(&token, None).await?.0);
             }
             if let Some((request, code)) = fresh(stage, &context, "a code without redirect URI").await? {
@@ -121,7 +125,9 @@ async fn use_twice(stage: &Stage, context: &Arc<dyn Context>, seen: &mut Seen) -
                 after.cites.push(reply.exchange);
             }
             if let Some(refresh) = &tokens.refresh {
-                let (token, _) = stage.token(&TokenRequest::refresh(&request.client, refresh, "refresh token of the reused code"), None).await?;
+                let (token, _) = stage
+                    .token(&TokenRequest::refresh(&request.client, refresh, "refresh token of the reused code"), None)
+                    .await?;
                 after.cites.extend(token.cites.clone());
                 after.refresh = Some(token);
             }
@@ -141,7 +147,11 @@ async fn use_twice(stage: &Stage, context: &Arc<dyn Context>, seen: &mut Seen) -
     Ok(())
 }
 
-async fn with_refresh_token(stage: &Stage, context: &Arc<dyn Context>, client: &str) -> Result<Option<(AuthzRequest, String)>, Obstacle> {
+async fn with_refresh_token(
+    stage: &Stage,
+    context: &Arc<dyn Context>,
+    client: &str,
+) -> Result<Option<(AuthzRequest, String)>, Obstacle> {
     let request = stage.offline(stage.request(client)?);
     let authz = stage.authorize(context, &request, "a code to be used twice").await?;
     match authz.code.filter(|_| authz.seen.outcome == Outcome::Code) {
@@ -185,7 +195,8 @@ fn a_code_works_once(seen: &Seen) -> Judgement {
 
 fn reuse_revokes_the_tokens(seen: &Seen) -> Judgement {
     let Some(after) = &seen.after_reuse else {
-        return Judgement::undecided("the code was not used, or the second use was not refused").cite(seen.uses.iter().flat_map(|token| &token.cites));
+        return Judgement::undecided("the code was not used, or the second use was not refused")
+            .cite(seen.uses.iter().flat_map(|token| &token.cites));
     };
     let mut found = Findings::new();
     found.saw(&after.cites);

@@ -58,7 +58,8 @@ impl Scenario for SenderConstraint {
         let context = stage.world.signed_in()?.context.clone();
         let dpop = Dpop::new()?;
         let silent = stage.silent(&context, &stage.request("main")?, "login with a DPoP proof", Some(&dpop)).await?;
-        let mut seen = Seen { token: silent.token, userinfo: stage.world.discovery.get("userinfo_endpoint").is_some(), ..Seen::default() };
+        let mut seen =
+            Seen { token: silent.token, userinfo: stage.world.discovery.get("userinfo_endpoint").is_some(), ..Seen::default() };
         let Some(access) = silent.tokens.access.filter(|_| silent.tokens.dpop) else { return Ok(seen) };
         if let Ok(jws) = jose::read(&access) {
             seen.thumbprint_fits = Some(jws.claims["cnf"]["jkt"] == thumbprint(dpop.key.jwk()));
@@ -135,7 +136,10 @@ fn bound_tokens_are_offered(seen: &Seen) -> Judgement {
 }
 
 fn the_binding_is_enforced(seen: &Seen) -> Judgement {
-    let offered = seen.token.as_ref().is_some_and(|token| token.token_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")));
+    let offered = seen
+        .token
+        .as_ref()
+        .is_some_and(|token| token.token_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")));
     if !offered {
         return match &seen.token {
             Some(token) if token.granted() => Judgement::not_applicable("DPoP-bound tokens are not issued").cite(&token.cites),
@@ -148,14 +152,20 @@ fn the_binding_is_enforced(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for misuse in &seen.misuses {
         match misuse.status {
-            200 if misuse.optional => found.doubtful(format!("{}: UserInfo answers 200 (only SHOULD be prevented)", misuse.what), &misuse.cite),
+            200 if misuse.optional => {
+                found.doubtful(format!("{}: UserInfo answers 200 (only SHOULD be prevented)", misuse.what), &misuse.cite)
+            }
             200 => found.broken(format!("{}: UserInfo answers 200", misuse.what), &misuse.cite),
             _ if !seen.held => found.undecided(NO_CONTROL, &[]),
             400 | 401 | 403 => found.saw(&misuse.cite),
             status => found.undecided(format!("{}: UserInfo answers {status}", misuse.what), &misuse.cite),
         }
     }
-    if seen.misuses.is_empty() { Judgement::undecided("nothing was tried") } else { found.conclude("every misuse is refused, correct proofs are answered") }
+    if seen.misuses.is_empty() {
+        Judgement::undecided("nothing was tried")
+    } else {
+        found.conclude("every misuse is refused, correct proofs are answered")
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +188,10 @@ mod tests {
     fn binding_is_offered_or_not() {
         assert_eq!(bound_tokens_are_offered(&seen("dpop", true, 401, false)).call, Call::Pass);
         assert_eq!(bound_tokens_are_offered(&seen("Bearer", true, 401, false)).call, Call::Broken);
-        assert_eq!(bound_tokens_are_offered(&Seen { thumbprint_fits: Some(false), ..seen("DPoP", true, 401, false) }).call, Call::Broken);
+        assert_eq!(
+            bound_tokens_are_offered(&Seen { thumbprint_fits: Some(false), ..seen("DPoP", true, 401, false) }).call,
+            Call::Broken
+        );
         assert_eq!(bound_tokens_are_offered(&Seen::default()).call, Call::Undecided);
     }
 

@@ -47,7 +47,8 @@ impl Scenario for Pushed {
     const CHECKS: &'static [Check<Seen>] = &[Check::new("sl1.idp.par-same-rules", pushed_requests_obey_the_same_rules)];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        let mut seen = Seen { advertised: stage.world.discovery.get("pushed_authorization_request_endpoint").is_some(), ..Seen::default() };
+        let mut seen =
+            Seen { advertised: stage.world.discovery.get("pushed_authorization_request_endpoint").is_some(), ..Seen::default() };
         if !seen.advertised {
             return Ok(seen);
         }
@@ -61,20 +62,32 @@ impl Scenario for Pushed {
             ("no code_challenge", request()?.without("code_challenge").without("code_challenge_method"), Proof::AsRegistered),
             ("an unregistered redirect URI", request()?.set("redirect_uri", &elsewhere), Proof::AsRegistered),
             ("response_type=code id_token", request()?.set("response_type", "code id_token"), Proof::AsRegistered),
-            ("a request_uri inside", request()?.set("request_uri", "urn:ietf:params:oauth:request_uri:none"), Proof::AsRegistered),
+            (
+                "a request_uri inside",
+                request()?.set("request_uri", "urn:ietf:params:oauth:request_uri:none"),
+                Proof::AsRegistered,
+            ),
         ] {
             seen.pushes.push(push(stage, &request, proof, what).await?.0);
         }
         if let Some((request, uri)) = used {
             // The control above has completed this one.
             let again = stage.authorize(&context, &by_reference(&request, &uri), "a request_uri after its completion").await?;
-            seen.pushes.push(Push { what: "a used request_uri".into(), request_uri: true, status: 201, cites: again.seen.cites.clone(), authz: Some(again.seen) });
+            seen.pushes.push(Push {
+                what: "a used request_uri".into(),
+                request_uri: true,
+                status: 201,
+                cites: again.seen.cites.clone(),
+                authz: Some(again.seen),
+            });
         }
         if stage.world.has_client("second") {
-            let (mut foreign, pushed) = pushed(stage, &request()?, Proof::AsRegistered, "a push for another client to use").await?;
+            let (mut foreign, pushed) =
+                pushed(stage, &request()?, Proof::AsRegistered, "a push for another client to use").await?;
             if let Some(uri) = pushed {
                 let request = stage.request("second")?;
-                let other = stage.authorize(&context, &by_reference(&request, &uri), "request_uri of client A used by client B").await?;
+                let other =
+                    stage.authorize(&context, &by_reference(&request, &uri), "request_uri of client A used by client B").await?;
                 foreign.what = "a request_uri of another client".into();
                 foreign.cites = other.seen.cites.clone();
                 foreign.authz = Some(other.seen);
@@ -98,7 +111,12 @@ fn by_reference(request: &AuthzRequest, uri: &str) -> AuthzRequest {
 }
 
 /// Pushes, and follows the request_uri where one comes back.
-async fn push(stage: &Stage, request: &AuthzRequest, proof: Proof, what: &str) -> Result<(Push, Option<(AuthzRequest, String)>), Obstacle> {
+async fn push(
+    stage: &Stage,
+    request: &AuthzRequest,
+    proof: Proof,
+    what: &str,
+) -> Result<(Push, Option<(AuthzRequest, String)>), Obstacle> {
     let context = stage.world.signed_in()?.context.clone();
     let (mut seen, uri) = pushed(stage, request, proof, what).await?;
     let Some(uri) = uri else { return Ok((seen, None)) };
@@ -118,7 +136,13 @@ async fn pushed(stage: &Stage, request: &AuthzRequest, proof: Proof, what: &str)
     let ask = stage.authenticated_form(&endpoint, "main", fields, proof).await?;
     let reply = stage.world.http.send(stage.scenario, &format!("push: {what}"), ask).await?;
     let uri = reply.json().and_then(|body| body["request_uri"].as_str().map(str::to_owned));
-    let push = Push { what: what.to_owned(), status: reply.status, request_uri: uri.is_some(), authz: None, cites: vec![reply.exchange] };
+    let push = Push {
+        what: what.to_owned(),
+        status: reply.status,
+        request_uri: uri.is_some(),
+        authz: None,
+        cites: vec![reply.exchange],
+    };
     Ok((push, uri))
 }
 
@@ -134,13 +158,26 @@ fn pushed_requests_obey_the_same_rules(seen: &Seen) -> Judgement {
             found.broken(format!("{}: {how}", push.what), &push.cites.iter().rev().take(1).cloned().collect::<Vec<_>>());
         } else if !seen.held {
             found.undecided(NO_CONTROL, &push.cites);
-        } else if end.is_some_and(AuthzSeen::refused) || (end.is_none() && (400..500).contains(&push.status) && !push.request_uri) {
+        } else if end.is_some_and(AuthzSeen::refused) || (end.is_none() && (400..500).contains(&push.status) && !push.request_uri)
+        {
             found.saw(&push.cites);
         } else {
-            found.undecided(format!("{}: push answered {}, {}", push.what, push.status, end.map_or("nothing to follow".into(), AuthzSeen::describe)), &push.cites);
+            found.undecided(
+                format!(
+                    "{}: push answered {}, {}",
+                    push.what,
+                    push.status,
+                    end.map_or("nothing to follow".into(), AuthzSeen::describe)
+                ),
+                &push.cites,
+            );
         }
     }
-    if seen.pushes.is_empty() { Judgement::undecided("nothing was pushed") } else { found.conclude("every bad push, and every used or foreign request_uri, is refused") }
+    if seen.pushes.is_empty() {
+        Judgement::undecided("nothing was pushed")
+    } else {
+        found.conclude("every bad push, and every used or foreign request_uri, is refused")
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +191,13 @@ mod tests {
         let seen = |held, status, end: Option<Outcome>| Seen {
             advertised: true,
             held,
-            pushes: vec![Push { what: "bad".into(), status, request_uri: end.is_some(), authz: end.map(authz), cites: vec!["x1".into()] }],
+            pushes: vec![Push {
+                what: "bad".into(),
+                status,
+                request_uri: end.is_some(),
+                authz: end.map(authz),
+                cites: vec!["x1".into()],
+            }],
         };
         assert_eq!(pushed_requests_obey_the_same_rules(&seen(true, 400, None)).call, Call::Pass);
         assert_eq!(pushed_requests_obey_the_same_rules(&seen(true, 201, Some(Outcome::Error))).call, Call::Pass);

@@ -42,10 +42,15 @@ impl Scenario for Pkce {
         let mut absent = Vec::new();
         for client in ["main", "public"].into_iter().filter(|name| stage.world.has_client(name)) {
             let request = stage.request(client)?.without("code_challenge").without("code_challenge_method");
-            absent.push(Deviation::new(format!("no code_challenge, client {client}"), request).redeemed(|token| token.without("code_verifier")));
+            absent.push(
+                Deviation::new(format!("no code_challenge, client {client}"), request)
+                    .redeemed(|token| token.without("code_verifier")),
+            );
         }
         let mut plain = Vec::new();
-        for (what, method) in [("method plain", Some("plain")), ("no method, which means plain", None), ("method s256 in lower case", Some("s256"))] {
+        for (what, method) in
+            [("method plain", Some("plain")), ("no method, which means plain", None), ("method s256 in lower case", Some("s256"))]
+        {
             // The verifier is its own challenge: 43 characters, so that its length gives no reason to refuse.
             let verifier = random(32);
             let mut request = stage.request("main")?.set("code_challenge", &verifier);
@@ -108,10 +113,9 @@ mod tests {
             verifiers: vec![token(status, tokens), token(status, tokens), token(status, tokens)],
             held,
         };
-        for (seen, call) in [
-            (seen(Outcome::Error, 400, &[], true), Call::Pass),
-            (seen(Outcome::Error, 400, &[], false), Call::Undecided),
-        ] {
+        for (seen, call) in
+            [(seen(Outcome::Error, 400, &[], true), Call::Pass), (seen(Outcome::Error, 400, &[], false), Call::Undecided)]
+        {
             assert!(Pkce::CHECKS.iter().all(|check| (check.judge)(&seen).call == call), "{call:?}");
         }
         assert_eq!(the_verifier_is_checked(&seen(Outcome::Error, 200, &["id_token"], true)).call, Call::Broken);

@@ -46,18 +46,28 @@ impl Scenario for Redirects {
         let request = || stage.request("main");
         let unregistered = vec![
             Deviation::new("an unregistered path", request()?.set("redirect_uri", &elsewhere)),
-            Deviation::new("an unregistered path with prompt=none", request()?.set("redirect_uri", &elsewhere).set("prompt", "none")),
-            Deviation::new("an unregistered path with a broken scope", request()?.set("redirect_uri", &elsewhere).set("scope", "\u{1}")),
+            Deviation::new(
+                "an unregistered path with prompt=none",
+                request()?.set("redirect_uri", &elsewhere).set("prompt", "none"),
+            ),
+            Deviation::new(
+                "an unregistered path with a broken scope",
+                request()?.set("redirect_uri", &elsewhere).set("scope", "\u{1}"),
+            ),
         ];
         let mut variations = Vec::new();
         for (what, uri) in vary(&registered, &origin) {
             variations.push(Deviation::new(what, request()?.set("redirect_uri", &uri)));
         }
-        let http = vec![Deviation::new("the http twin", request()?.set("redirect_uri", &registered.replacen("https:", "http:", 1)))];
+        let http =
+            vec![Deviation::new("the http twin", request()?.set("redirect_uri", &registered.replacen("https:", "http:", 1)))];
         // Servers that fall back to the only registered URI do so for clients with one: client P has one, client A two.
         let mut missing = vec![Deviation::new("no redirect_uri", request()?.without("redirect_uri"))];
         if stage.world.has_client("public") {
-            missing.push(Deviation::new("no redirect_uri, client with one registered URI", stage.request("public")?.without("redirect_uri")));
+            missing.push(Deviation::new(
+                "no redirect_uri, client with one registered URI",
+                stage.request("public")?.without("redirect_uri"),
+            ));
         }
         let mut played = blocks::play(stage, &context, vec![unregistered, variations, http, missing]).await?.into_iter();
         let mut next = || played.next().unwrap_or_default();
@@ -102,11 +112,21 @@ fn only_the_exact_uri_is_answered(seen: &Seen) -> Judgement {
 
 fn the_http_twin_is_refused(seen: &Seen) -> Judgement {
     let Some(registered) = &seen.registered_http else {
-        return all_refused(&seen.http, "the http twin of a registered URI is refused; registering one was not tried (no hook register-client)");
+        return all_refused(
+            &seen.http,
+            "the http twin of a registered URI is refused; registering one was not tried (no hook register-client)",
+        );
     };
     let mut both = seen.http.clone();
     both.tried.extend(registered.tried.iter().cloned().map(|authz| Tried { authz, redeemed: None }));
-    all_refused(&both, if registered.stored { "http URIs are refused, even a registered one" } else { "http URIs are refused, at registration and in requests" })
+    all_refused(
+        &both,
+        if registered.stored {
+            "http URIs are refused, even a registered one"
+        } else {
+            "http URIs are refused, at registration and in requests"
+        },
+    )
 }
 
 fn a_request_without_redirect_uri_is_refused(seen: &Seen) -> Judgement {
@@ -127,7 +147,9 @@ mod tests {
 
     #[test]
     fn each_is_refused_answered_or_undecided() {
-        for (held, outcome, call) in [(true, Outcome::Page, Call::Pass), (true, Outcome::Code, Call::Broken), (false, Outcome::Page, Call::Undecided)] {
+        for (held, outcome, call) in
+            [(true, Outcome::Page, Call::Pass), (true, Outcome::Code, Call::Broken), (false, Outcome::Page, Call::Undecided)]
+        {
             assert!(Redirects::CHECKS.iter().all(|check| (check.judge)(&seen(held, outcome)).call == call), "{outcome:?}");
         }
         assert_eq!(unregistered_uris_get_nothing(&seen(true, Outcome::ErrorElsewhere)).call, Call::Broken);

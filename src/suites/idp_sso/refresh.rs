@@ -51,7 +51,8 @@ impl Scenario for Refresh {
         let Some(refresh) = silent.tokens.refresh else { return Ok(seen) };
         if stage.wants("sl1.idp.refresh-bound-to-client") && stage.world.has_client("second") {
             // A grant of its own, because the attempt may revoke it.
-            let twin = stage.silent(&context, &stage.offline(stage.request("main")?), "a grant for another client to try", None).await?;
+            let twin =
+                stage.silent(&context, &stage.offline(stage.request("main")?), "a grant for another client to try", None).await?;
             if let Some(token) = twin.tokens.refresh {
                 let attempt = TokenRequest::refresh("second", &token, "client B uses a refresh token of client A");
                 seen.by_other = Some(stage.token(&attempt, None).await?.0);
@@ -109,10 +110,14 @@ fn a_refresh_renews_the_id_token(seen: &Seen) -> Judgement {
     }
     let Some(refreshed) = &seen.refreshed else { return Judgement::undecided("no refresh was tried") };
     if !refreshed.granted() {
-        return Judgement::undecided(format!("the refresh token just given does not work: {}", refreshed.describe())).cite(&refreshed.cites);
+        return Judgement::undecided(format!("the refresh token just given does not work: {}", refreshed.describe()))
+            .cite(&refreshed.cites);
     }
     let (Some(first), Some(second)) = (&seen.first, &seen.second) else {
-        return Judgement::not_applicable("a refresh brings no ID token (allowed by OpenID Connect Core 12.2): no re-validation by refresh").cite(&refreshed.cites);
+        return Judgement::not_applicable(
+            "a refresh brings no ID token (allowed by OpenID Connect Core 12.2): no re-validation by refresh",
+        )
+        .cite(&refreshed.cites);
     };
     let mut found = Findings::new();
     found.saw(&refreshed.cites);
@@ -170,7 +175,9 @@ mod tests {
     #[test]
     fn a_refresh_keeps_who_and_when() {
         assert_eq!(a_refresh_renews_the_id_token(&good()).call, Call::Pass);
-        for (name, value) in [("sub", json!("v")), ("auth_time", json!(1002)), ("session_expiry", json!(null)), ("session_expiry", json!(10))] {
+        for (name, value) in
+            [("sub", json!("v")), ("auth_time", json!(1002)), ("session_expiry", json!(null)), ("session_expiry", json!(10))]
+        {
             let mut seen = good();
             seen.second.as_mut().unwrap().claims.insert(name.into(), value);
             assert_eq!(a_refresh_renews_the_id_token(&seen).call, Call::Broken, "{name}");
@@ -183,7 +190,10 @@ mod tests {
     #[test]
     fn another_client_is_refused() {
         assert_eq!(a_refresh_token_is_its_client_s(&good()).call, Call::Pass);
-        assert_eq!(a_refresh_token_is_its_client_s(&Seen { by_other: Some(token(200, &["id_token"])), ..good() }).call, Call::Broken);
+        assert_eq!(
+            a_refresh_token_is_its_client_s(&Seen { by_other: Some(token(200, &["id_token"])), ..good() }).call,
+            Call::Broken
+        );
         assert_eq!(a_refresh_token_is_its_client_s(&Seen { control: false, ..good() }).call, Call::Undecided);
         assert_eq!(a_refresh_token_is_its_client_s(&Seen { refreshed: None, ..good() }).call, Call::NotApplicable);
     }

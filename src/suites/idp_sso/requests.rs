@@ -94,7 +94,9 @@ impl Scenario for Requests {
         let mut errors = Vec::new();
         if stage.wants("sl1.idp.iss-in-error-response") {
             let nobody = world.agent.context("nobody").await?;
-            errors.push(stage.authorize(&nobody, &request()?.set("prompt", "none"), "prompt=none while nobody is signed in").await?.seen);
+            errors.push(
+                stage.authorize(&nobody, &request()?.set("prompt", "none"), "prompt=none while nobody is signed in").await?.seen,
+            );
             errors.push(stage.authorize(&context, &request()?.set("prompt", "none login"), "prompt=none login").await?.seen);
         }
         let unsigned_object = match stage.wants("sl1.idp.request-object-none-refused") {
@@ -186,7 +188,8 @@ fn error_responses_name_their_issuer(seen: &Seen) -> Judgement {
         }
     }
     if redirected == 0 {
-        return Judgement::undecided("the identity service redirected none of the provoked errors").cite(seen.errors.iter().flat_map(|authz| &authz.cites));
+        return Judgement::undecided("the identity service redirected none of the provoked errors")
+            .cite(seen.errors.iter().flat_map(|authz| &authz.cites));
     }
     found.conclude(format!("iss stands in all {redirected} error responses"))
 }
@@ -196,12 +199,16 @@ fn unknown_parameters_are_ignored(seen: &Seen) -> Judgement {
     let decisive = extras.random_only.as_ref().unwrap_or(&extras.all);
     match decisive.outcome {
         Outcome::Code if extras.random_only.is_some() => {
-            Judgement::pass("the unknown parameter is ignored; the enterprise hints led elsewhere, which is legal").cite(&decisive.cites)
+            Judgement::pass("the unknown parameter is ignored; the enterprise hints led elsewhere, which is legal")
+                .cite(&decisive.cites)
         }
-        Outcome::Code => Judgement::pass("enterprise hints and an unknown parameter do not break the request").cite(&decisive.cites),
+        Outcome::Code => {
+            Judgement::pass("enterprise hints and an unknown parameter do not break the request").cite(&decisive.cites)
+        }
         _ if !extras.held => Judgement::undecided(NO_CONTROL).cite(&decisive.cites),
         Outcome::Error | Outcome::ErrorElsewhere | Outcome::Page => {
-            Judgement::broken(format!("a request with an unknown parameter led to {}", decisive.describe())).cite(decisive.cites.iter().rev())
+            Judgement::broken(format!("a request with an unknown parameter led to {}", decisive.describe()))
+                .cite(decisive.cites.iter().rev())
         }
         Outcome::LoginPage | Outcome::Fault => Judgement::undecided(decisive.describe()).cite(&decisive.cites),
     }
@@ -218,7 +225,12 @@ mod tests {
             issuer: "https://op".into(),
             strangers: block(true, Outcome::Page),
             response_types: block(true, Outcome::Error),
-            unsigned_object: Some(ObjectTry { held: true, authz: authz(Outcome::Error), state_of_object: false, nonce_of_object: false }),
+            unsigned_object: Some(ObjectTry {
+                held: true,
+                authz: authz(Outcome::Error),
+                state_of_object: false,
+                nonce_of_object: false,
+            }),
             errors: vec![authz(Outcome::Error)],
             extras: Some(ExtrasTry { held: true, all: authz(Outcome::Code), random_only: None }),
         }
@@ -242,7 +254,10 @@ mod tests {
         let mut errors = good();
         errors.errors[0].iss.clear();
         assert_eq!(error_responses_name_their_issuer(&errors).call, Call::Broken);
-        let extras = Seen { extras: Some(ExtrasTry { held: true, all: authz(Outcome::Error), random_only: Some(authz(Outcome::Error)) }), ..good() };
+        let extras = Seen {
+            extras: Some(ExtrasTry { held: true, all: authz(Outcome::Error), random_only: Some(authz(Outcome::Error)) }),
+            ..good()
+        };
         assert_eq!(unknown_parameters_are_ignored(&extras).call, Call::Broken);
     }
 
@@ -251,7 +266,12 @@ mod tests {
         let seen = Seen {
             strangers: block(false, Outcome::Page),
             response_types: block(false, Outcome::Error),
-            unsigned_object: Some(ObjectTry { held: false, authz: authz(Outcome::Error), state_of_object: false, nonce_of_object: false }),
+            unsigned_object: Some(ObjectTry {
+                held: false,
+                authz: authz(Outcome::Error),
+                state_of_object: false,
+                nonce_of_object: false,
+            }),
             errors: vec![authz(Outcome::Page)],
             extras: Some(ExtrasTry { held: false, all: authz(Outcome::Error), random_only: Some(authz(Outcome::Error)) }),
             ..good()

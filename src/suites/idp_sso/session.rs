@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
 use crate::model::Judgement;
 use crate::stage::Stage;
-use crate::stage::browser::recipe::Until;
 use crate::stage::browser::Visit;
+use crate::stage::browser::recipe::Until;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::NO_CONTROL;
-use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
 use crate::wire::seen::{AuthzSeen, IdTokenSeen, OTHER_USER, Outcome, TokenSeen};
 
 /// Silent logins with max_age, prompt=none, POST, tenant.
@@ -73,7 +73,12 @@ impl Scenario for Session {
         let before = stage.silent_control(context).await;
         let silent = async |request: AuthzRequest, what: &str| {
             let silent = stage.silent(context, &request, what, None).await?;
-            Ok::<_, Obstacle>(LoginSeen { authz: silent.authz.seen, token: silent.token, id_token: silent.tokens.id_token, typed: false })
+            Ok::<_, Obstacle>(LoginSeen {
+                authz: silent.authz.seen,
+                token: silent.token,
+                id_token: silent.tokens.id_token,
+                typed: false,
+            })
         };
         if stage.wants("sl1.idp.max-age-not-reached") {
             seen.far = Some(silent(stage.request("main")?.set("max_age", "15000"), "max_age=15000").await?);
@@ -95,7 +100,9 @@ impl Scenario for Session {
         if stage.wants("sl1.idp.max-age-prompt-none") {
             stage.wait_until(three_seconds, "max_age=1 to be exceeded").await;
             seen.quiet = Some(silent(stage.request("main")?.set("prompt", "none"), "control: prompt=none").await?);
-            seen.stale = Some(silent(stage.request("main")?.set("prompt", "none").set("max_age", "1"), "prompt=none with max_age=1").await?);
+            seen.stale = Some(
+                silent(stage.request("main")?.set("prompt", "none").set("max_age", "1"), "prompt=none with max_age=1").await?,
+            );
         }
         seen.held = before && stage.silent_control(context).await;
         Ok(seen)
@@ -113,15 +120,18 @@ async fn by_post(stage: &Stage, context: &std::sync::Arc<dyn crate::stage::brows
     let (mut request, mut typed) = (request, false);
     if authz.seen.outcome == Outcome::LoginPage {
         let users = &stage.world.idp.users;
-        let user = users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
+        let user =
+            users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
         let fresh = stage.world.agent.context("signs in after a POST").await?;
         request = stage.request("main")?;
         let visit = post(&request)?;
-        authz = stage.sign_in(&fresh, &request, user, visit, Until::Arrival, "authorization request by POST, typed login").await?.0;
+        authz =
+            stage.sign_in(&fresh, &request, user, visit, Until::Arrival, "authorization request by POST, typed login").await?.0;
         typed = true;
     }
     let Some(code) = authz.code.clone() else { return Ok(LoginSeen { authz: authz.seen, token: None, id_token: None, typed }) };
-    let token = TokenRequest::code(&request, &code, "token request after a POST").login(if typed { OTHER_USER } else { "silent" });
+    let token =
+        TokenRequest::code(&request, &code, "token request after a POST").login(if typed { OTHER_USER } else { "silent" });
     let (token, _) = stage.token(&token, None).await?;
     Ok(LoginSeen { authz: authz.seen, token: Some(token), id_token: None, typed })
 }
@@ -135,7 +145,9 @@ fn a_silent_login_keeps_its_auth_time(seen: &Seen) -> Judgement {
         (Some(before), Some(after)) if (after - before).abs() > 2 => {
             Judgement::broken(format!("auth_time moved by {} s with a login in which nobody authenticated", after - before))
         }
-        (Some(_), Some(_)) if first.claim("amr") != second.claim("amr") => Judgement::broken("amr changed with a login in which nobody authenticated"),
+        (Some(_), Some(_)) if first.claim("amr") != second.claim("amr") => {
+            Judgement::broken("amr changed with a login in which nobody authenticated")
+        }
         (Some(_), Some(_)) => Judgement::pass("auth_time and amr are those of the typed login"),
         _ => Judgement::undecided("auth_time is missing or no number (see sl1.idp.id-token-auth-time)"),
     };
@@ -147,15 +159,22 @@ fn a_far_max_age_is_accepted(seen: &Seen) -> Judgement {
     let Some(far) = &seen.far else { return Judgement::undecided("not tried") };
     let cites = &far.authz.cites;
     match (far.authz.outcome, &far.id_token) {
-        (Outcome::Error | Outcome::ErrorElsewhere, _) => Judgement::broken(format!("a max_age that is not reached leads to {}", far.authz.describe())).cite(cites.iter().rev()),
-        (Outcome::LoginPage, _) => Judgement::doubtful("the user is asked again although max_age is not reached (allowed)").cite(cites),
+        (Outcome::Error | Outcome::ErrorElsewhere, _) => {
+            Judgement::broken(format!("a max_age that is not reached leads to {}", far.authz.describe())).cite(cites.iter().rev())
+        }
+        (Outcome::LoginPage, _) => {
+            Judgement::doubtful("the user is asked again although max_age is not reached (allowed)").cite(cites)
+        }
         (Outcome::Code, Some(token)) => match token.seconds("auth_time") {
             None => Judgement::broken("the ID token of a request with max_age has no auth_time").cite([&token.exchange]),
-            Some(time) if time < token.now() - 15_000 => Judgement::broken("auth_time is older than max_age allows").cite([&token.exchange]),
+            Some(time) if time < token.now() - 15_000 => {
+                Judgement::broken("auth_time is older than max_age allows").cite([&token.exchange])
+            }
             Some(_) => Judgement::pass("a code arrives, and auth_time satisfies max_age").cite([&token.exchange]),
         },
         _ if !seen.held => Judgement::undecided(NO_CONTROL).cite(cites),
-        (Outcome::Page, _) => Judgement::broken(format!("a max_age that is not reached leads to a {}", far.authz.describe())).cite(cites.iter().rev()),
+        (Outcome::Page, _) => Judgement::broken(format!("a max_age that is not reached leads to a {}", far.authz.describe()))
+            .cite(cites.iter().rev()),
         _ => Judgement::undecided(far.authz.describe()).cite(cites),
     }
 }
@@ -164,7 +183,8 @@ fn a_stale_login_is_an_error(seen: &Seen) -> Judgement {
     let (Some(stale), Some(quiet)) = (&seen.stale, &seen.quiet) else { return Judgement::undecided("not tried") };
     let cites = &stale.authz.cites;
     if quiet.authz.outcome != Outcome::Code {
-        return Judgement::undecided(format!("prompt=none fails even without max_age: {}", quiet.authz.describe())).cite(&quiet.authz.cites);
+        return Judgement::undecided(format!("prompt=none fails even without max_age: {}", quiet.authz.describe()))
+            .cite(&quiet.authz.cites);
     }
     match (stale.authz.outcome, &stale.id_token, stale.authz.error.as_deref()) {
         (Outcome::Code, Some(token), _) => match token.seconds("auth_time") {
@@ -177,9 +197,12 @@ fn a_stale_login_is_an_error(seen: &Seen) -> Judgement {
         (Outcome::Error, _, Some("login_required" | "interaction_required")) => {
             Judgement::pass(format!("answered with {}", stale.authz.error.as_deref().unwrap_or_default())).cite(cites)
         }
-        (Outcome::Error, _, error) => Judgement::doubtful(format!("answered with the error `{}`", error.unwrap_or("(none)"))).cite(cites),
+        (Outcome::Error, _, error) => {
+            Judgement::doubtful(format!("answered with the error `{}`", error.unwrap_or("(none)"))).cite(cites)
+        }
         (Outcome::LoginPage | Outcome::Page, ..) => {
-            Judgement::broken("prompt=none led to a page of the identity service instead of an error response").cite(cites.iter().rev())
+            Judgement::broken("prompt=none led to a page of the identity service instead of an error response")
+                .cite(cites.iter().rev())
         }
         _ => Judgement::undecided(stale.authz.describe()).cite(cites),
     }
@@ -216,7 +239,11 @@ fn a_tenant_is_honoured(seen: &Seen) -> Judgement {
             found.saw(cites);
         }
     }
-    if seen.tenants.is_empty() { Judgement::undecided("not tried") } else { found.conclude("no ID token speaks of another tenant than the one asked for") }
+    if seen.tenants.is_empty() {
+        Judgement::undecided("not tried")
+    } else {
+        found.conclude("no ID token speaks of another tenant than the one asked for")
+    }
 }
 
 #[cfg(test)]
@@ -227,7 +254,12 @@ mod tests {
     use serde_json::json;
 
     fn login(outcome: Outcome, claims: Option<serde_json::Value>) -> LoginSeen {
-        LoginSeen { authz: authz(outcome), token: (outcome == Outcome::Code).then(|| token(200, &["id_token"])), id_token: claims.map(id_token), typed: false }
+        LoginSeen {
+            authz: authz(outcome),
+            token: (outcome == Outcome::Code).then(|| token(200, &["id_token"])),
+            id_token: claims.map(id_token),
+            typed: false,
+        }
     }
 
     fn good() -> Seen {
@@ -251,7 +283,12 @@ mod tests {
     fn a_sound_session_passes_and_nothing_tried_decides_nothing() {
         for check in Session::CHECKS {
             assert_eq!((check.judge)(&good()).call, Call::Pass, "{}", check.clause);
-            assert_eq!((check.judge)(&Seen { tenant_declared: true, ..Seen::default() }).call, Call::Undecided, "{}", check.clause);
+            assert_eq!(
+                (check.judge)(&Seen { tenant_declared: true, ..Seen::default() }).call,
+                Call::Undecided,
+                "{}",
+                check.clause
+            );
         }
         assert_eq!(a_tenant_is_honoured(&Seen::default()).call, Call::NotApplicable);
     }

@@ -20,7 +20,8 @@ fn good() -> HostSeen {
         kind: DnsKind::Answered { ad: true, rcode: "No Error".into(), found: true, cname_chain: Vec::new() },
         exchange: Some("x5".into()),
     };
-    let plain = PlainSeen { port: 80, report: PlainReport { answer: PlainAnswer::Refused, exchange: "x4".into() }, processed: false };
+    let plain =
+        PlainSeen { port: 80, report: PlainReport { answer: PlainAnswer::Refused, exchange: "x4".into() }, processed: false };
     HostSeen {
         host: "op".into(),
         port: 443,
@@ -83,7 +84,9 @@ fn tls_1_1_fails_with_and_without_control() {
 fn suites_are_judged_by_who_uses_the_host() {
     let with = |code| seen(move |host| host.tls.suites12.push((Suite::of(code), "x9".into())));
     // ECDHE-RSA CHACHA20, ECDHE-RSA-AES128-CBC, RSA-AES128-CBC, RSA-3DES
-    for (code, back, front) in [(0xcca8, Doubtful, Pass), (0xc013, Broken, Doubtful), (0x002f, Broken, Broken), (0x000a, Broken, Broken)] {
+    for (code, back, front) in
+        [(0xcca8, Doubtful, Pass), (0xc013, Broken, Doubtful), (0x002f, Broken, Broken), (0x000a, Broken, Broken)]
+    {
         assert_eq!(only_recommended_suites_on_the_back_channel(&with(code)).call, back, "{code:04x}");
         assert_eq!(no_forbidden_suite_for_browsers(&with(code)).call, front, "{code:04x}");
     }
@@ -102,7 +105,10 @@ fn clear_text_is_judged_by_what_is_processed() {
     let http = |status: u16, location: Option<&str>, processed| {
         let headers = location.map(|to| ("location".to_owned(), to.to_owned())).into_iter().collect();
         let answer = PlainAnswer::Http { status, headers, body: Vec::new() };
-        seen(move |host| host.plain[0].1 = PlainSeen { port: 80, report: PlainReport { answer: answer.clone(), exchange: "x".into() }, processed })
+        seen(move |host| {
+            host.plain[0].1 =
+                PlainSeen { port: 80, report: PlainReport { answer: answer.clone(), exchange: "x".into() }, processed }
+        })
     };
     assert_eq!(nothing_is_served_in_clear(&http(400, None, true)).call, Broken);
     assert_eq!(nothing_is_served_in_clear(&http(404, None, false)).call, Pass);

@@ -1,0 +1,330 @@
+//! `run`: the main job.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use tokio::sync::watch;
+
+use super::shared::{catalogue, edition, stdout_style, style};
+use crate::baseline::Baseline;
+use crate::catalogue::{Catalogue, glob};
+use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
+use crate::counterpart::keys::SuiteKeys;
+use crate::error::{Error, exit};
+use crate::model::target::CounterpartAt;
+use crate::model::{FaultClass, Level, LevelVerdict, Role};
+use crate::plan::{Ask, Plan};
+use crate::report::terminal::View;
+use crate::report::{Format, live, terminal, write_run};
+use crate::run::{Finished, run as play};
+use crate::set_stage::{Browser, Setting};
+use crate::stage::listener::TestCa;
+use crate::stage::secrets::Secrets;
+use crate::target_file;
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Level to test; includes the levels below it. Repeatable
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Vec<Level>,
+    /// Role the target plays: idp (Identity Service) or app (Application). Repeatable
+    #[arg(long, value_name = "ROLE")]
+    pub role: Vec<Role>,
+    /// Target file; without it the embedded reference peers are the target
+    #[arg(long, value_name = "FILE")]
+    pub target: Option<PathBuf>,
+    /// Edition of the levels to judge by
+    #[arg(long, value_name = "EDITION")]
+    pub edition: Option<String>,
+    /// Only this binding. Repeatable
+    #[arg(long, value_name = "BINDING")]
+    pub binding: Vec<String>,
+    /// Only clauses whose id or slug matches (`*` stands for any text). Repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub clause: Vec<String>,
+    /// Only scenarios whose name matches. Repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub scenario: Vec<String>,
+    /// Leave out clauses that must wait for the clock
+    #[arg(long)]
+    pub fast: bool,
+    /// Scenarios at a time
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Folder for the reports [default: reports/runs/RUN-ID]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Further formats to write. Repeatable
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Vec<Format>,
+    /// Known failures, with reasons and expiry dates
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Exit 0 when a level is incomplete and nothing failed
+    #[arg(long)]
+    pub allow_incomplete: bool,
+    /// User agent that signs in
+    #[arg(long, value_enum)]
+    pub browser: Option<BrowserChoice>,
+    /// DevTools address of a Chrome that is running already
+    #[arg(long, value_name = "URL")]
+    pub browser_url: Option<String>,
+    /// Show the browser's window
+    #[arg(long)]
+    pub headed: bool,
+    /// Never ask at the terminal; hooks that prompt end not-run
+    #[arg(long)]
+    pub non_interactive: bool,
+    /// Show passing clauses one by one
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// `--browser`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BrowserChoice {
+    /// Chrome where it is installed, else the form agent
+    Auto,
+    /// Chrome, or no run
+    Chrome,
+    /// No scripts: server-rendered pages only
+    Form,
+}
+
+/// Runs; the answer is the exit code.
+///
+/// # Errors
+/// A wrong command line or target file, or a prerequisite that failed.
+pub async fn run(args: RunArgs, profiles: Option<&Path>) -> Result<u8, Error> {
+    let catalogue = catalogue(profiles)?;
+    let baseline = args.baseline.as_deref().map(|path| Baseline::load(path, &catalogue)).transpose()?;
+    let (setting, _peer) = setting(&args, &catalogue).await?;
+    let plan = plan(&args, &catalogue, &setting)?;
+    let out = OutDir::prepare(args.out.clone())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = stop.send(true);
+        }
+        // A second Ctrl-C means: at once.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(exit::INTERRUPTED.into());
+        }
+    });
+    let on_terminal = std::io::stderr().is_terminal();
+    let (sink, finish) = live::sink(style(on_terminal), on_terminal);
+    let allow_incomplete = args.allow_incomplete || setting.target.run.allow_incomplete.unwrap_or(false);
+    let played = play(&catalogue, &plan, setting, sink, stopped).await;
+    finish.done();
+    let mut finished = played?;
+    let stale = baseline.map(|baseline| baseline.apply(&plan, &mut finished.report)).unwrap_or_default();
+    conclude(&args, &finished, &out, &stale, allow_incomplete)
+}
+
+/// Writes and prints; the answer is the exit code.
+fn conclude(args: &RunArgs, finished: &Finished, out: &OutDir, stale: &[String], allow_incomplete: bool) -> Result<u8, Error> {
+    let report = &finished.report;
+    let dir = out.path(&report.run.id);
+    let observations =
+        serde_json::to_value(&finished.observations).map_err(|error| Error::Suite { message: error.to_string() })?;
+    let mut formats = vec![Format::Html, Format::Junit, Format::Markdown];
+    formats.extend(args.format.iter().copied().filter(|format| !matches!(format, Format::Terminal)));
+    formats.sort_unstable_by_key(|format| format.file_name());
+    formats.dedup();
+    let written = write_run(&dir, report, &finished.evidence, &finished.pngs, &observations, &formats);
+    let view = View { style: stdout_style(), verbose: args.verbose, dir: Some(dir.display().to_string()) };
+    // A closed pipe is not a reason to lose the exit code.
+    let _ = std::io::stdout().write_all(terminal::render(report, &view).as_bytes());
+    for clause in stale {
+        eprintln!("baseline: {clause} no longer fails; remove its entry");
+    }
+    if let Err(fault) = written {
+        return Err(Error::output(format!("the reports could not be written: {fault}"), fault.hint()));
+    }
+    eprintln!("reports: {}", dir.display());
+    Ok(exit_code(finished, stale, allow_incomplete))
+}
+
+fn exit_code(finished: &Finished, stale: &[String], allow_incomplete: bool) -> u8 {
+    let report = &finished.report;
+    let any = |verdict| report.levels.iter().any(|level| level.verdict == verdict);
+    if report.run.interrupted {
+        exit::INTERRUPTED
+    } else if report.faults.iter().any(|fault| fault.class == FaultClass::Suite) {
+        exit::SUITE
+    } else if any(LevelVerdict::NonConformant) || !stale.is_empty() {
+        exit::NON_CONFORMANT
+    } else if (any(LevelVerdict::Incomplete) || report.levels.is_empty()) && !allow_incomplete {
+        exit::INCOMPLETE
+    } else {
+        exit::CONFORMANT
+    }
+}
+
+/// Where the reports go: asked for before anything is sent, so that a full disk or a wrong path is told early.
+struct OutDir(Option<PathBuf>);
+
+impl OutDir {
+    fn prepare(asked: Option<PathBuf>) -> Result<Self, Error> {
+        let base = asked.clone().unwrap_or_else(|| PathBuf::from("reports/runs"));
+        let probe = base.join(".ipsie-conform-probe");
+        std::fs::create_dir_all(&base)
+            .and_then(|()| std::fs::write(&probe, b"probe"))
+            .and_then(|()| std::fs::remove_file(&probe))
+            .map_err(|error| {
+                Error::usage(
+                    format!("nothing can be written to {}: {error}", base.display()),
+                    "Give another folder with --out, or free some space.",
+                )
+            })?;
+        Ok(OutDir(asked))
+    }
+
+    fn path(&self, run_id: &str) -> PathBuf {
+        self.0.clone().unwrap_or_else(|| Path::new("reports/runs").join(run_id))
+    }
+}
+
+/// The target and how to reach it; for the embedded peer the peer itself, which lives as long as the second value.
+async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Embedded>), Error> {
+    let choice = |target: Option<&str>| match (&args.browser_url, args.browser, target) {
+        (Some(url), ..) => Ok(Browser::Connect(url.clone())),
+        (_, Some(BrowserChoice::Chrome), _) | (_, None, Some("chrome")) => Ok(Browser::Chrome),
+        (_, Some(BrowserChoice::Form), _) | (_, None, Some("form")) => Ok(Browser::Form),
+        (_, Some(BrowserChoice::Auto), _) | (_, None, None | Some("auto")) => Ok(Browser::Auto),
+        (_, None, Some(other)) => {
+            Err(Error::usage(format!("run.browser `{other}` in the target file is none of auto, chrome and form"), "Mend it."))
+        }
+    };
+    let interactive = !args.non_interactive && std::io::stdin().is_terminal();
+    if let Some(path) = &args.target {
+        let loaded = target_file::load(path, catalogue)?;
+        let flags = loaded.target.run.clone();
+        let setting = Setting {
+            browser: choice(flags.browser.as_deref())?,
+            target: loaded.target,
+            secrets: loaded.secrets,
+            digest: loaded.digest,
+            embedded: false,
+            keys: None,
+            roots: Vec::new(),
+            headed: args.headed,
+            jobs: args.jobs.or(flags.jobs).unwrap_or(JOBS),
+            fast: args.fast || flags.fast.unwrap_or(false),
+            interactive,
+        };
+        return Ok((setting, None));
+    }
+    let (setting, peer) = embedded_setting(&[], choice(None)?, args.fast, args.jobs.unwrap_or(JOBS)).await?;
+    Ok((Setting { headed: args.headed, ..setting }, Some(peer)))
+}
+
+/// Scenarios at a time unless told otherwise.
+pub const JOBS: usize = 8;
+
+/// The embedded reference identity service with these defects, as a target.
+///
+/// # Errors
+/// Its endpoints cannot be opened.
+pub async fn embedded_setting(
+    twists: &[crate::counterpart::twist::Twist],
+    browser: Browser,
+    fast: bool,
+    jobs: usize,
+) -> Result<(Setting, Embedded), Error> {
+    let fault = |message: String| Error::Suite { message };
+    let keys = SuiteKeys::generate().map_err(|error| fault(error.to_string()))?;
+    let ca = Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| fault(error.to_string()))?);
+    embedded_with(ca, keys, twists, browser, fast, jobs).await
+}
+
+/// As [`embedded_setting`], with keys and an authority that were made before.
+///
+/// # Errors
+/// Its endpoints cannot be opened.
+pub async fn embedded_with(
+    ca: Arc<TestCa>,
+    keys: SuiteKeys,
+    twists: &[crate::counterpart::twist::Twist],
+    browser: Browser,
+    fast: bool,
+    jobs: usize,
+) -> Result<(Setting, Embedded), Error> {
+    let public =
+        PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
+    let peer = embedded(ca.clone(), &public, CounterpartAt::default(), twists)
+        .await
+        .map_err(|error| Error::prerequisite(error.to_string(), "The embedded peer needs free ports on 127.0.0.1."))?;
+    let setting = Setting {
+        target: peer.target.clone(),
+        secrets: Secrets::given(peer.secrets.clone()),
+        digest: "embedded".into(),
+        embedded: true,
+        keys: Some(keys),
+        roots: vec![ca.der().to_vec()],
+        browser,
+        headed: false,
+        jobs,
+        fast,
+        interactive: false,
+    };
+    Ok((setting, peer))
+}
+
+fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan, Error> {
+    let about = &setting.target.target;
+    let levels = if args.level.is_empty() { about.levels.clone() } else { args.level.clone() };
+    let roles: Vec<Role> = if args.role.is_empty() { about.roles.clone() } else { args.role.clone() };
+    for &role in &roles {
+        if !about.roles.contains(&role) {
+            return Err(Error::usage(
+                format!("the target does not play the role `{role}`"),
+                "Its roles stand in target.roles of the target file.",
+            ));
+        }
+        for &level in &levels {
+            let executed = catalogue.parts.iter().any(|part| part.role == role && part.level == level && part.executed);
+            if !executed {
+                let known: Vec<String> = catalogue
+                    .parts
+                    .iter()
+                    .filter(|part| part.executed)
+                    .map(|part| format!("{} {}", part.level, part.role))
+                    .collect();
+                return Err(Error::usage(
+                    format!("{level} of the {} cannot be tested by this version", role.title()),
+                    format!("It tests {}.", known.join(", ")),
+                ));
+            }
+        }
+    }
+    let known = |patterns: &[String], all: &[String], what: &str| match patterns
+        .iter()
+        .find(|pattern| !all.iter().any(|name| glob(pattern, name)))
+    {
+        Some(pattern) => {
+            let close = crate::catalogue::nearest(pattern, all.iter().map(String::as_str));
+            Err(Error::usage(format!("no {what} matches `{pattern}`"), format!("Did you mean `{close}`?")))
+        }
+        None => Ok(()),
+    };
+    let ids: Vec<String> = catalogue.clauses.iter().flat_map(|clause| [clause.id.clone(), clause.slug().to_owned()]).collect();
+    known(&args.clause, &ids, "clause")?;
+    let scenarios: Vec<String> = crate::suites::all().iter().map(|suite| suite.id().to_owned()).collect();
+    known(&args.scenario, &scenarios, "scenario")?;
+    let bindings: Vec<String> = catalogue.clauses.iter().map(|clause| clause.binding.clone()).collect();
+    known(&args.binding, &bindings, "binding")?;
+    let ask = Ask {
+        levels,
+        roles,
+        edition: edition(catalogue, args.edition.clone().or_else(|| setting.target.run.edition.clone()))?,
+        bindings: args.binding.clone(),
+        clauses: args.clause.clone(),
+        scenarios: args.scenario.clone(),
+        fast: setting.fast,
+    };
+    Ok(Plan::make(catalogue, &setting.target, &ask))
+}
