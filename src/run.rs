@@ -164,6 +164,7 @@ async fn play(
 }
 
 async fn one(suite: &'static dyn Suite, world: Arc<World>, places: Arc<Semaphore>, events: Sink) -> Observation {
+    let _turn = if suite.in_session() { Some(world.session.clone().lock_owned().await) } else { None };
     let _place = places.acquire_owned().await;
     events(Event::Started { scenario: suite.id().into(), title: suite.title().into() });
     let stage = Stage::new(world, suite.id());

@@ -160,7 +160,7 @@ impl Set {
             audience: OnceCell::new(),
             samples: Mutex::new(Samples::default()),
             users: Mutex::new(BTreeMap::new()),
-            kept_code: tokio::sync::Mutex::new(()),
+            session: Arc::default(),
             undo: Mutex::new(Vec::new()),
         };
         Ok(Set { world: Arc::new(world), _callback: callback, _front: front })

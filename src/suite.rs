@@ -19,6 +19,9 @@ pub trait Scenario: Send + Sync + 'static {
     const TITLE: &'static str;
     /// Scenarios that must have ended before this one starts, where they are part of the plan; `*` for all others.
     const AFTER: &'static [&'static str] = &[];
+    /// It works in the main user's browser session. Such scenarios are played one at a time: with two authorization requests in
+    /// flight, products mix up the session's cookies and grants, and a code is refused for the wrong reason.
+    const IN_SESSION: bool = false;
     /// The checks on what it saw.
     const CHECKS: &'static [Check<Self::Seen>];
 
@@ -96,6 +99,8 @@ pub trait Suite: Send + Sync {
     fn title(&self) -> &'static str;
     /// Scenarios that must have ended before.
     fn after(&self) -> &'static [&'static str];
+    /// It works in the main user's browser session.
+    fn in_session(&self) -> bool;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<&'static str>;
     /// Plays the scenario and answers what it saw.
@@ -131,6 +136,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn after(&self) -> &'static [&'static str] {
         S::AFTER
+    }
+
+    fn in_session(&self) -> bool {
+        S::IN_SESSION
     }
 
     fn clauses(&self) -> Vec<&'static str> {

@@ -32,6 +32,8 @@ pub struct AuthzRequest {
     pub registered: Vec<String>,
     /// Unix seconds when it was made.
     pub began: i64,
+    /// Which sort of login is behind it.
+    pub login: &'static str,
 }
 
 impl AuthzRequest {
@@ -108,7 +110,7 @@ impl TokenRequest {
             what: what.into(),
             proof: Proof::AsRegistered,
             nonce: Some(request.nonce.clone()),
-            login: "silent",
+            login: request.login,
             began: request.began,
         }
     }
@@ -275,6 +277,7 @@ impl Stage {
             nonce,
             registered,
             began: Timestamp::now().as_second(),
+            login: "silent",
         })
     }
 
@@ -449,7 +452,9 @@ impl Stage {
         let mut samples = self.world.samples();
         samples.dpop_tokens += usize::from(tokens.dpop);
         samples.access.extend(tokens.access.clone());
-        samples.refresh.extend(tokens.refresh.clone());
+        // A confidential client may get the refresh token it used back: that is the same token, not a repeated one.
+        let used = request.fields.iter().find(|(name, _)| name == "refresh_token").map(|(_, value)| value.clone());
+        samples.refresh.extend(tokens.refresh.clone().filter(|token| Some(token) != used.as_ref()));
         samples.id_tokens.extend(tokens.id_token.clone());
         drop(samples);
         (seen, tokens)

@@ -257,4 +257,3 @@ fn int(number: u64) -> usize {
 pub fn terminal_width() -> Option<u16> {
     comfy_table::Table::new().width()
 }
-

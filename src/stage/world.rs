@@ -16,7 +16,7 @@ use super::resolve::Resolve;
 use super::secrets::Secrets;
 use crate::counterpart::keys::SuiteKeys;
 use crate::event::Sink;
-use crate::model::target::{Client, Idp, Target};
+use crate::model::target::{Client, Idp, Target, User};
 use crate::model::{ClauseId, ExchangeId};
 use crate::suite::Obstacle;
 use crate::wire::seen::IdTokenSeen;
@@ -61,8 +61,8 @@ pub struct World {
     pub samples: Mutex<Samples>,
     /// Credentials per user: shared, so that no one-time code is used twice and no refused password is typed again.
     pub users: Mutex<BTreeMap<String, Credentials>>,
-    /// Held while a code is kept unused: reusing another code may revoke all of the session's.
-    pub kept_code: tokio::sync::Mutex<()>,
+    /// The main user's session, which one scenario at a time works in.
+    pub session: Arc<tokio::sync::Mutex<()>>,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }
@@ -140,6 +140,17 @@ impl World {
     /// Locks the samples.
     pub fn samples(&self) -> std::sync::MutexGuard<'_, Samples> {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who signs in where the main user's session must stay untouched: another user who can complete a login, else the main user.
+    pub fn other_user(&self) -> Result<&User, Obstacle> {
+        let users = &self.idp.users;
+        let first = users
+            .first()
+            .ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user to the target file."))?;
+        let able =
+            |user: &&User| user.password.is_some() == first.password.is_some() && user.totp.is_some() == first.totp.is_some();
+        Ok(users.iter().skip(1).find(able).unwrap_or(first))
     }
 
     /// A registered client by its name in the target file.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
@@ -12,9 +11,6 @@ use crate::stage::Stage;
 use crate::stage::browser::Context;
 use crate::suite::Obstacle;
 use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
-
-/// Pages that one context works on at a time.
-const PARALLEL: usize = 3;
 
 /// Said whenever a control failed.
 pub const NO_CONTROL: &str =
@@ -68,9 +64,8 @@ pub async fn play(stage: &Stage, context: &Arc<dyn Context>, blocks: Vec<Vec<Dev
     let mut before = stage.silent_control(context).await;
     for block in blocks {
         let mut tried = Vec::new();
-        for group in block.chunks(PARALLEL) {
-            let group = join_all(group.iter().map(|deviation| attempt(stage, context, deviation))).await;
-            tried.extend(group.into_iter().collect::<Result<Vec<_>, _>>()?);
+        for deviation in &block {
+            tried.push(attempt(stage, context, deviation).await?);
         }
         let after = stage.silent_control(context).await;
         out.push(Block { held: before && after, tried });

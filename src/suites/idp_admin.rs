@@ -38,8 +38,8 @@ pub struct Registered {
     pub uri: String,
     /// It was stored.
     pub stored: bool,
-    /// Requests with URIs that only match through it.
-    pub tried: Vec<AuthzSeen>,
+    /// Requests with this URI, and with others that only match through it: the URI sent, and what came.
+    pub tried: Vec<(String, AuthzSeen)>,
     /// The hook's exchange.
     pub cite: Vec<String>,
 }
@@ -80,6 +80,7 @@ impl Scenario for Admin {
     const TITLE: &'static str = "registers, disables, launches and sets lifetimes by hooks";
     const AFTER: &'static [&'static str] =
         &["idp-login", "idp-expiry", "idp-max-age", "idp-mfa", "idp-probe/login-pages", "idp-public", "idp-second"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.wildcard-registration-refused", wildcards_match_nothing),
         Check::new("sl1.idp.session-expiry-controllable", the_lifetime_follows_the_setting),
@@ -132,9 +133,9 @@ impl Stage {
         for target in tries {
             let mut request = self.request("main")?.set("client_id", &client_id).set("redirect_uri", target);
             request.registered = vec![uri.to_owned()];
-            seen.tried.push(
-                self.authorize(&context, &request, &format!("client registered with {uri}, request with {target}")).await?.seen,
-            );
+            let what = format!("client registered with {uri}, request with {target}");
+            let authz = self.authorize(&context, &request, &what).await?;
+            seen.tried.push(((*target).to_owned(), authz.seen));
         }
         self.undo_now(undo).await;
         Ok(seen)
@@ -225,10 +226,9 @@ async fn portal(stage: &Stage) -> Result<Portal, Obstacle> {
 fn wildcards_match_nothing(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for attempt in &seen.wildcards {
-        for authz in &attempt.tried {
-            let literal = authz.at == attempt.uri;
+        for (sent, authz) in &attempt.tried {
             match authz.outcome {
-                Outcome::Code if !literal => found.broken(
+                Outcome::Code if *sent != attempt.uri => found.broken(
                     format!("{}: {}", authz.what, authz.describe()),
                     &authz.cites.iter().rev().take(1).cloned().collect::<Vec<_>>(),
                 ),
@@ -336,7 +336,7 @@ mod tests {
     fn hooks_show_what_is_wrong() {
         let mut seen = good();
         seen.wildcards[0].stored = true;
-        seen.wildcards[0].tried = vec![authz(Outcome::Code)];
+        seen.wildcards[0].tried = vec![("https://rp/other".into(), authz(Outcome::Code))];
         seen.lifetimes = vec![(600, Some(28_800)), (1200, Some(28_800))];
         seen.disabled.as_mut().unwrap().while_disabled = Some(token(200, &["access_token"]));
         seen.portal.as_mut().unwrap().carried = vec!["code".into()];

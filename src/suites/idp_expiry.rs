@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::TokenRequest;
+use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
 use crate::model::Judgement;
 use crate::stage::Stage;
+use crate::stage::browser::Visit;
+use crate::stage::browser::recipe::Until;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::NO_CONTROL;
-use crate::wire::seen::{AuthzSeen, TokenSeen};
+use crate::wire::seen::{AuthzSeen, OTHER_USER, TokenSeen};
 
 /// The wait of sl1.idp.code-lifetime-60, counted from the arrival of the response: the code is a little older than that.
 const AGE: Duration = Duration::from_secs(65);
@@ -38,10 +40,13 @@ impl Scenario for Expiry {
     const CHECKS: &'static [Check<Seen>] = &[Check::new("sl1.idp.code-lifetime-60", an_old_code_is_refused)];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        let context = stage.world.signed_in()?.context.clone();
-        let _kept = stage.world.kept_code.lock().await;
-        let request = stage.request("main")?;
-        let authz = stage.authorize(&context, &request, "a code to grow old").await?;
+        // In a session of its own: products tie a code to the session's last grant of the client, so that any later login in the
+        // same session would make this code worthless for another reason than its age.
+        let user = stage.world.other_user()?;
+        let context = stage.world.agent.context("a code to grow old").await?;
+        let request = AuthzRequest { login: OTHER_USER, ..stage.request("main")? };
+        let url = request.url(stage.world.endpoint("authorization_endpoint")?);
+        let (authz, ..) = stage.sign_in(&context, &request, user, Visit::Get(url), Until::Arrival, "a code to grow old").await?;
         let arrived = Instant::now();
         let Some(code) = &authz.code else {
             return Ok(Seen { authz: authz.seen, age_s: 0.0, late: None, control: stage.control(false) });
@@ -49,7 +54,11 @@ impl Scenario for Expiry {
         stage.wait_until(arrived + AGE, "an authorization code to grow older than 60 s").await;
         let (late, _) = stage.token(&TokenRequest::code(&request, code, "code redeemed after 65 s"), None).await?;
         let age_s = arrived.elapsed().as_secs_f64();
-        Ok(Seen { authz: authz.seen, age_s, late: Some(late), control: stage.silent_control(&context).await })
+        let control = stage
+            .silent(&context, &AuthzRequest { login: OTHER_USER, ..stage.request("main")? }, "control: a fresh code", None)
+            .await;
+        let control = stage.control(matches!(control, Ok(silent) if silent.succeeded()));
+        Ok(Seen { authz: authz.seen, age_s, late: Some(late), control })
     }
 }
 

@@ -58,6 +58,7 @@ impl Scenario for MaxAge {
         "idp-public",
         "idp-second",
     ];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.max-age-reauth", an_exceeded_max_age_asks_again),
         Check::new("sl1.idp.max-age-zero", max_age_zero_asks_again),

@@ -42,6 +42,7 @@ impl Scenario for PublicClient {
     const ID: &'static str = "idp-public";
     const TITLE: &'static str = "signs in with a public client and reuses its refresh token";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.public-client", a_public_client_completes_the_flow),
         Check::new("sl1.idp.public-refresh-protected", refresh_tokens_are_protected),

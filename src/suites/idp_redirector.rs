@@ -56,6 +56,7 @@ impl Scenario for LoginPages {
     const ID: &'static str = "idp-probe/login-pages";
     const TITLE: &'static str = "rewrites URL-bearing parameters of the login pages";
     const AFTER: &'static [&'static str] = &["idp-login", "idp-sso/session", "idp-mfa"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<PagesSeen>] = &[Check::new("sl1.idp.no-open-redirector-authz", login_pages_forward_nowhere)];
 
     async fn play(stage: &Stage) -> Result<PagesSeen, Obstacle> {
@@ -146,9 +147,7 @@ async fn fresh_login_page(stage: &Stage, name: &str) -> Result<Option<String>, O
 
 /// Signs in on a login page whose parameter was rewritten.
 async fn sign_in_with(stage: &Stage, name: &str) -> Result<Attempt, Obstacle> {
-    let users = &stage.world.idp.users;
-    let user =
-        users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
+    let user = stage.world.other_user()?;
     let context = stage.world.agent.context("rewritten login page").await?;
     let mut page = context.page(stage.scenario).await?;
     let what = format!("`{name}` set to {}, sign-in finished", forms()[0]);
@@ -191,6 +190,7 @@ impl Scenario for Logout {
     const ID: &'static str = "idp-probe/logout";
     const TITLE: &'static str = "asks the end session endpoint to forward to an unregistered URI";
     const AFTER: &'static [&'static str] = &["*"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<LogoutSeen>] = &[Check::new("sl1.idp.no-open-redirector-logout", logout_forwards_nowhere)];
 
     async fn play(stage: &Stage) -> Result<LogoutSeen, Obstacle> {

@@ -58,6 +58,7 @@ impl Scenario for Second {
     const ID: &'static str = "idp-second";
     const TITLE: &'static str = "signs in with pairwise and encrypting clients";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.id-token-encryption-offered", id_tokens_can_be_encrypted),
         Check::new("sl1.idp.pairwise-offered", subjects_can_be_pairwise),

@@ -49,6 +49,7 @@ impl Scenario for SenderConstraint {
     const ID: &'static str = "idp-sso/dpop";
     const TITLE: &'static str = "asks for a DPoP-bound access token and misuses it at UserInfo";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.dpop-offered", bound_tokens_are_offered),
         Check::new("sl1.idp.dpop-binding-enforced", the_binding_is_enforced),

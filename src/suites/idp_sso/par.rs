@@ -44,6 +44,7 @@ impl Scenario for Pushed {
     const ID: &'static str = "idp-sso/par";
     const TITLE: &'static str = "pushes authorization requests that break a rule";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[Check::new("sl1.idp.par-same-rules", pushed_requests_obey_the_same_rules)];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {

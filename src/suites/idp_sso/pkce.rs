@@ -31,6 +31,7 @@ impl Scenario for Pkce {
     const ID: &'static str = "idp-sso/pkce";
     const TITLE: &'static str = "leaves PKCE out, weakens it, and redeems with wrong verifiers";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.pkce-required", a_challenge_is_required),
         Check::new("sl1.idp.pkce-plain-refused", plain_is_refused),

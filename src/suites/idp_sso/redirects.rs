@@ -31,6 +31,7 @@ impl Scenario for Redirects {
     const ID: &'static str = "idp-sso/redirects";
     const TITLE: &'static str = "varies the redirect URI, one thing at a time";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.redirect-unregistered-refused", unregistered_uris_get_nothing),
         Check::new("sl1.idp.redirect-exact-match", only_the_exact_uri_is_answered),
@@ -118,7 +119,7 @@ fn the_http_twin_is_refused(seen: &Seen) -> Judgement {
         );
     };
     let mut both = seen.http.clone();
-    both.tried.extend(registered.tried.iter().cloned().map(|authz| Tried { authz, redeemed: None }));
+    both.tried.extend(registered.tried.iter().map(|(_, authz)| authz.clone()).map(|authz| Tried { authz, redeemed: None }));
     all_refused(
         &both,
         if registered.stored {

@@ -61,6 +61,7 @@ impl Scenario for Requests {
     const ID: &'static str = "idp-sso/requests";
     const TITLE: &'static str = "sends unknown clients, other response types and unsigned request objects";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.preregistration-required", unknown_clients_get_no_response),
         Check::new("sl1.idp.other-response-types-refused", only_code_is_answered),

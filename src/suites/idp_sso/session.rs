@@ -57,6 +57,7 @@ impl Scenario for Session {
     const ID: &'static str = "idp-sso/session";
     const TITLE: &'static str = "signs in silently with max_age, prompt=none, by POST and for a tenant";
     const AFTER: &'static [&'static str] = &["idp-login"];
+    const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.auth-time-unchanged-on-sso", a_silent_login_keeps_its_auth_time),
         Check::new("sl1.idp.max-age-not-reached", a_far_max_age_is_accepted),
@@ -119,9 +120,7 @@ async fn by_post(stage: &Stage, context: &std::sync::Arc<dyn crate::stage::brows
     let mut authz = stage.authorize_by(context, &request, post(&request)?, "authorization request by POST").await?;
     let (mut request, mut typed) = (request, false);
     if authz.seen.outcome == Outcome::LoginPage {
-        let users = &stage.world.idp.users;
-        let user =
-            users.get(1).or(users.first()).ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
+        let user = stage.world.other_user()?;
         let fresh = stage.world.agent.context("signs in after a POST").await?;
         request = stage.request("main")?;
         let visit = post(&request)?;
