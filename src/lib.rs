@@ -24,6 +24,7 @@ pub mod model;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod selftest;
 pub mod set_stage;
 pub mod stage;
 pub mod suite;

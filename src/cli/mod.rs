@@ -1,6 +1,7 @@
 //! The command line: clap types and one small file per command.
 
 pub mod run;
+pub mod selftest;
 pub mod shared;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the clauses of the chosen levels against a target and write reports
     Run(run::RunArgs),
+    /// Start the reference peers with every defect in turn: the kill matrix
+    Selftest(selftest::SelftestArgs),
 }
 
 /// Does what the command line says; the answer is the exit code.
@@ -33,5 +36,6 @@ pub enum Command {
 pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.profiles.as_deref()).await,
+        Command::Selftest(args) => selftest::selftest(args, cli.profiles.as_deref()).await,
     }
 }

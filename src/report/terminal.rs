@@ -253,6 +253,25 @@ fn level_tint(verdict: LevelVerdict) -> &'static str {
 fn int(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
+/// The kill matrix: clause, verdict, what else fired.
+pub fn kill_matrix(rows: &[crate::selftest::Row], style: Style) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(style.columns()).unwrap_or(80));
+    if !style.color {
+        table.force_no_tty();
+    }
+    table.set_header(["clause", "verdict", "also fired"]);
+    for row in rows.iter().filter(|row| !row.clause.is_empty()) {
+        let also: Vec<&str> = row.collateral.iter().map(|id| id.rsplit('.').next().unwrap_or(id)).collect();
+        let verdict = if row.caught { row.verdict.word().to_owned() } else { format!("SURVIVED ({})", row.verdict) };
+        table.add_row([row.clause.clone(), verdict, also.join(", ")]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
 /// Columns of the terminal, where there is one.
 pub fn terminal_width() -> Option<u16> {
     comfy_table::Table::new().width()

@@ -1,0 +1,193 @@
+//! The kill matrix: every defect of the reference peer must be caught by its clause, and a conforming peer must pass everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::catalogue::Catalogue;
+use crate::cli::run::embedded_with;
+use crate::counterpart::keys::SuiteKeys;
+use crate::counterpart::twist::Twist;
+use crate::error::Error;
+use crate::model::{Level, Role, Verdict};
+use crate::plan::{Ask, Plan};
+use crate::run::run;
+use crate::set_stage::Browser;
+use crate::stage::listener::TestCa;
+
+/// Peers at a time.
+const AT_ONCE: usize = 6;
+
+/// Which clauses may fail beside the one that a defect is for.
+const ALLOWED: &str = include_str!("../fixtures/defects.toml");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowedFile {
+    defects: BTreeMap<String, Allowed>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allowed {
+    allow: Vec<String>,
+    why: String,
+}
+
+/// One row of the matrix.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The clause whose defect the peer had; empty for the conforming peer.
+    pub clause: String,
+    /// The defect in words.
+    pub defect: String,
+    /// The clause's own verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// The defect was caught by its clause (for the conforming peer: nothing fired).
+    pub caught: bool,
+    /// Other clauses that failed or warned.
+    pub collateral: Vec<String>,
+    /// Those of them that are not allowed to.
+    pub unexpected: Vec<String>,
+}
+
+impl Row {
+    /// Caught, and without unexpected collateral.
+    pub fn good(&self) -> bool {
+        self.caught && self.unexpected.is_empty()
+    }
+}
+
+/// Runs the reference peers with every defect whose clause `wanted` likes, and the conforming one.
+///
+/// # Errors
+/// A peer could not be started, or `fixtures/defects.toml` is wrong.
+pub async fn matrix(
+    catalogue: &Catalogue,
+    wanted: &(dyn Fn(&str) -> bool + Sync),
+    told: &(dyn Fn(&Row) + Sync),
+) -> Result<Vec<Row>, Error> {
+    let suite = |message: String| Error::Suite { message };
+    let allowed: AllowedFile = toml::from_str(ALLOWED).map_err(|error| suite(format!("fixtures/defects.toml: {error}")))?;
+    for (clause, entry) in &allowed.defects {
+        let names = entry.allow.iter().chain([clause]);
+        if let Some(unknown) = names.into_iter().find(|id| catalogue.clause(id).is_none()) {
+            return Err(suite(format!("fixtures/defects.toml: `{unknown}` is no clause")));
+        }
+        if entry.why.is_empty() {
+            return Err(suite(format!("fixtures/defects.toml: `{clause}` says no why")));
+        }
+    }
+    let keys = SuiteKeys::generate().map_err(|error| suite(error.to_string()))?;
+    let ca = Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| suite(error.to_string()))?);
+    let mut defects: Vec<Option<Twist>> = vec![None];
+    defects.extend(Twist::ALL.iter().copied().filter(|twist| wanted(twist.clause())).map(Some));
+    // Those that wait longest start first, so that their waits overlap with everything else.
+    let wait =
+        |defect: &Option<Twist>| defect.map_or(65, |twist| catalogue.clause(twist.clause()).map_or(0, |clause| clause.wait_s));
+    defects.sort_by_key(|defect| std::cmp::Reverse(wait(defect)));
+    let rows = stream::iter(defects).map(|defect| {
+        let (keys, ca, allowed) = (keys.clone(), ca.clone(), &allowed);
+        async move {
+            let row = one(catalogue, defect, keys, ca, allowed).await?;
+            told(&row);
+            Ok::<Row, Error>(row)
+        }
+    });
+    let rows: Vec<Result<Row, Error>> = rows.buffer_unordered(AT_ONCE + 6).collect().await;
+    let mut rows = rows.into_iter().collect::<Result<Vec<Row>, Error>>()?;
+    let place = |row: &Row| catalogue.clauses.iter().position(|clause| clause.id == row.clause);
+    rows.sort_by_key(place);
+    Ok(rows)
+}
+
+async fn one(
+    catalogue: &Catalogue,
+    defect: Option<Twist>,
+    keys: SuiteKeys,
+    ca: Arc<TestCa>,
+    allowed: &AllowedFile,
+) -> Result<Row, Error> {
+    let twists: Vec<Twist> = defect.into_iter().collect();
+    let (setting, _peer) = embedded_with(ca, keys, &twists, Browser::Form, false, 8).await?;
+    let own = defect.map(Twist::clause);
+    // Every clause that need not wait, and the one the defect is for; the conforming peer is asked everything.
+    let clauses = match own {
+        None => Vec::new(),
+        Some(own) => catalogue
+            .clauses
+            .iter()
+            .filter(|clause| clause.wait_s == 0 || clause.id == own)
+            .map(|clause| clause.id.clone())
+            .collect(),
+    };
+    let ask = Ask {
+        levels: vec![Level::Sl1],
+        roles: vec![Role::Idp],
+        edition: catalogue.default_edition.clone(),
+        bindings: Vec::new(),
+        clauses,
+        scenarios: Vec::new(),
+        fast: false,
+    };
+    let plan = Plan::make(catalogue, &setting.target, &ask);
+    let (_stop, stopped) = watch::channel(false);
+    let finished = run(catalogue, &plan, setting, Arc::new(|_| {}), stopped).await?;
+    let fired = |verdict| matches!(verdict, Verdict::Fail | Verdict::Warning);
+    let rows = &finished.report.clauses;
+    let collateral: Vec<String> =
+        rows.iter().filter(|row| fired(row.verdict) && Some(row.id.as_str()) != own).map(|row| row.id.clone()).collect();
+    let Some(own) = own else {
+        let asked: BTreeSet<&str> = plan.tested().map(|clause| clause.id.as_str()).collect();
+        let open: Vec<String> = rows
+            .iter()
+            .filter(|row| {
+                asked.contains(row.id.as_str())
+                    && !matches!(row.verdict, Verdict::Pass | Verdict::NotApplicable | Verdict::Attested)
+            })
+            .map(|row| format!("{} ({}: {})", row.id, row.verdict, row.reason))
+            .collect();
+        return Ok(Row {
+            clause: String::new(),
+            defect: "none: the conforming peer".into(),
+            verdict: if open.is_empty() { Verdict::Pass } else { Verdict::Fail },
+            reason: String::new(),
+            caught: open.is_empty(),
+            collateral: Vec::new(),
+            unexpected: open,
+        });
+    };
+    let row = rows.iter().find(|row| row.id == own);
+    let allow = allowed.defects.get(own).map(|entry| entry.allow.clone()).unwrap_or_default();
+    Ok(Row {
+        clause: own.to_owned(),
+        defect: catalogue.clause(own).map(|clause| clause.mutant.clone()).unwrap_or_default(),
+        verdict: row.map_or(Verdict::NotRun, |row| row.verdict),
+        reason: row.map(|row| row.reason.clone()).unwrap_or_default(),
+        caught: row.is_some_and(|row| fired(row.verdict)),
+        unexpected: collateral.iter().filter(|id| !allow.contains(id)).cloned().collect(),
+        collateral,
+    })
+}
+
+/// The matrix as a page.
+pub fn markdown(rows: &[Row]) -> String {
+    let defects = rows.iter().filter(|row| !row.clause.is_empty()).count();
+    let caught = rows.iter().filter(|row| !row.clause.is_empty() && row.caught).count();
+    let mut out = format!(
+        "# Kill matrix\n\nThe reference identity service is started with one defect at a time. {caught} of {defects} defects are caught by the clause they \
+         are for; the conforming service passes every clause. Made by `ipsie-conform selftest --format markdown`.\n\n\
+         | clause | defect of the reference peer | verdict | also fired |\n|---|---|---|---|\n"
+    );
+    for row in rows.iter().filter(|row| !row.clause.is_empty()) {
+        let also: Vec<&str> = row.collateral.iter().map(|id| id.trim_start_matches("sl1.idp.")).collect();
+        let verdict = if row.caught { row.verdict.word().to_owned() } else { format!("**survived** ({})", row.verdict.word()) };
+        out.push_str(&format!("| {} | {} | {verdict} | {} |\n", row.clause, row.defect.replace('|', "\\|"), also.join(", ")));
+    }
+    out
+}
