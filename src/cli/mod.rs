@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the clauses of the chosen levels against a target and write reports
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Start the reference peers with every defect in turn: the kill matrix
     Selftest(selftest::SelftestArgs),
 }
@@ -35,7 +35,7 @@ pub enum Command {
 /// A mistake of the user or ours, as a diagnostic.
 pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
     match cli.command {
-        Command::Run(args) => run::run(args, cli.profiles.as_deref()).await,
+        Command::Run(args) => run::run(*args, cli.profiles.as_deref()).await,
         Command::Selftest(args) => selftest::selftest(args, cli.profiles.as_deref()).await,
     }
 }

@@ -58,7 +58,7 @@ pub async fn selftest(args: SelftestArgs, profiles: Option<&Path>) -> Result<u8,
     match args.format {
         SelftestFormat::Markdown => print!("{}", markdown(&rows)),
         SelftestFormat::Json => {
-            println!("{}", serde_json::to_string_pretty(&rows).map_err(|error| Error::Suite { message: error.to_string() })?)
+            println!("{}", serde_json::to_string_pretty(&rows).map_err(|error| Error::Suite { message: error.to_string() })?);
         }
         SelftestFormat::Text => print!("{}", crate::report::terminal::kill_matrix(&rows, stdout_style())),
     }

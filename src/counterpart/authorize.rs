@@ -242,7 +242,9 @@ impl Stage {
                 }
             }
         }
-        if let Some(arrival) = arrival.filter(|arrival| !arrival.form.is_empty()) {
+        // A redirect that repeats the login form (307) brings its fields along; they are no response where the query holds one.
+        let answered = params.iter().any(|(name, _)| matches!(name.as_str(), "code" | "error"));
+        if let Some(arrival) = arrival.filter(|arrival| !arrival.form.is_empty() && !answered) {
             mode = "form_post";
             params.extend(arrival.form.iter().cloned());
         }

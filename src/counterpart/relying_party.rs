@@ -13,7 +13,7 @@ use crate::stage::http::{Ask, NetFault, Reply};
 use crate::stage::{Stage, World};
 use crate::suite::Obstacle;
 use crate::wire::jose::{self, SigningKey, random, sha256_b64};
-use crate::wire::seen::{IdTokenSeen, TokenSeen, at_hash, without_attributes};
+use crate::wire::seen::{IdTokenSeen, NO_JWKS, TokenSeen, at_hash, without_attributes};
 
 /// An authorization request, baseline or mutated.
 #[derive(Clone, Debug)]
@@ -94,6 +94,8 @@ pub struct TokenRequest {
     pub login: &'static str,
     /// Unix seconds when the login began.
     pub began: i64,
+    /// What comes back belongs to the samples of the run; tokens of a misuse do not.
+    pub sample: bool,
 }
 
 impl TokenRequest {
@@ -112,6 +114,7 @@ impl TokenRequest {
             nonce: Some(request.nonce.clone()),
             login: request.login,
             began: request.began,
+            sample: true,
         }
     }
 
@@ -125,6 +128,7 @@ impl TokenRequest {
             nonce: None,
             login: "refresh",
             began: Timestamp::now().as_second(),
+            sample: true,
         }
     }
 
@@ -149,6 +153,7 @@ impl TokenRequest {
     #[must_use]
     pub fn by(mut self, client: &str) -> Self {
         client.clone_into(&mut self.client);
+        self.sample = false;
         self
     }
 
@@ -156,6 +161,7 @@ impl TokenRequest {
     #[must_use]
     pub fn proof(mut self, proof: Proof) -> Self {
         self.proof = proof;
+        self.sample = false;
         self
     }
 
@@ -449,6 +455,9 @@ impl Stage {
         if let Some(token) = text("id_token") {
             tokens.id_token = Some(self.see_id_token(request, reply, &token, tokens.access.as_deref()).await);
         }
+        if !request.sample {
+            return (seen, tokens);
+        }
         let mut samples = self.world.samples();
         samples.dpop_tokens += usize::from(tokens.dpop);
         samples.access.extend(tokens.access.clone());
@@ -515,6 +524,9 @@ impl Stage {
             let jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
             (jwks.set.clone(), jwks.again)
         };
+        if !set["keys"].is_array() {
+            return Err(NO_JWKS.into());
+        }
         let first = jws.verify(&set).map_err(|error| error.to_string());
         if first.is_ok() || again {
             return first;

@@ -206,6 +206,7 @@ pub mod examples {
     }
 
     /// An ID token of the main client with these claims, received at 1000.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn id_token(claims: serde_json::Value) -> crate::wire::seen::IdTokenSeen {
         crate::wire::seen::IdTokenSeen {
             client: "main".into(),

@@ -118,6 +118,9 @@ fn id_tokens_can_be_encrypted(seen: &Seen) -> Judgement {
     match &token.encrypted {
         None => found.broken("client E gets a plain JWS although it registered an encryption key", cite),
         Some(Err(why)) => found.broken(format!("the ID token does not decrypt with the suite's key: {why}"), cite),
+        Some(Ok(())) if token.unverifiable() => {
+            found.undecided("there is no JWK Set to verify the decrypted ID token with", cite);
+        }
         Some(Ok(())) => {
             if let Err(why) = &token.signature {
                 found.broken(format!("the decrypted ID token is no signed JWT of the issuer: {why}"), cite);

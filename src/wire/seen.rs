@@ -160,6 +160,9 @@ pub const PROTOCOL_CLAIMS: [&str; 22] = [
 /// `login` of ID tokens that are not the main user's.
 pub const OTHER_USER: &str = "other user";
 
+/// `signature` of an ID token when there is no JWK Set to verify it with.
+pub const NO_JWKS: &str = "the JWK Set is not available";
+
 /// An ID token as received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdTokenSeen {
@@ -196,6 +199,11 @@ pub struct IdTokenSeen {
 }
 
 impl IdTokenSeen {
+    /// There was nothing to verify it with.
+    pub fn unverifiable(&self) -> bool {
+        self.signature.as_ref().is_err_and(|why| why == NO_JWKS)
+    }
+
     /// A claim, `null` where absent.
     pub fn claim(&self, name: &str) -> &Value {
         self.claims.get(name).unwrap_or(&Value::Null)

@@ -150,6 +150,7 @@ async fn password_grant(stage: &Stage, client: &str) -> Result<(TokenSeen, Token
         nonce: None,
         login: "password grant",
         began: 0,
+        sample: false,
     };
     // The right one first: where the grant is dead, the wrong one is never evaluated, and no account is locked.
     let (right, _) = stage.token(&ask(&password, "right"), None).await?;
@@ -218,9 +219,7 @@ fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
                 ),
                 &cites,
             );
-        } else if is_dead(right) {
-            found.saw(&cites);
-        } else if decided && right.status == 401 {
+        } else if is_dead(right) || (decided && right.status == 401) {
             found.saw(&cites);
         } else {
             found.undecided(format!("{}: {}, for the right and the wrong password alike", right.what, right.describe()), &cites);

@@ -153,7 +153,7 @@ fn discovery_is_published(seen: &Seen) -> Judgement {
             match (&seen.keys, seen.jwks_status) {
                 (_, None) => found.undecided("the JWK Set could not be fetched", &seen.jwks_cite),
                 (Some(keys), Some(200)) if keys.iter().any(|key| key.usage != "enc" && key.kty != "oct") => {
-                    found.saw(&seen.jwks_cite)
+                    found.saw(&seen.jwks_cite);
                 }
                 (Some(_), Some(200)) => found.broken("the JWK Set holds no public signing key", &seen.jwks_cite),
                 (_, Some(status)) => found.broken(format!("jwks_uri serves no JWK Set (status {status})"), &seen.jwks_cite),

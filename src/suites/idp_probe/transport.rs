@@ -126,8 +126,11 @@ impl Scenario for Transport {
     }
 }
 
+/// Host, port, and the metadata members that stand there with their URLs.
+type Place = (String, u16, Vec<(String, String)>);
+
 /// Hosts of the metadata with their endpoints. The issuer's host counts, because discovery is served there.
-fn places(stage: &Stage) -> Vec<(String, u16, Vec<(String, String)>)> {
+fn places(stage: &Stage) -> Vec<Place> {
     const ENDPOINTS: [&str; 9] = [
         "authorization_endpoint",
         "token_endpoint",
@@ -139,7 +142,7 @@ fn places(stage: &Stage) -> Vec<(String, u16, Vec<(String, String)>)> {
         "end_session_endpoint",
         "issuer",
     ];
-    let mut out: Vec<(String, u16, Vec<(String, String)>)> = Vec::new();
+    let mut out: Vec<Place> = Vec::new();
     let issuer = stage.world.idp.issuer.clone();
     for name in ENDPOINTS {
         let Some(url) = (if name == "issuer" { Some(issuer.as_str()) } else { stage.world.discovery.get(name) }) else {
@@ -349,7 +352,7 @@ fn every_zone_is_signed(seen: &Seen) -> Judgement {
             }
             DnsKind::Answered { rcode, .. } => found.undecided(format!("{host}: the resolver answers {rcode}"), &cites),
             DnsKind::ServfailButCdAnswers => {
-                found.broken(format!("{host} does not validate: the resolver only answers unchecked"), &cites)
+                found.broken(format!("{host} does not validate: the resolver only answers unchecked"), &cites);
             }
             DnsKind::AddressLiteral => found.undecided(format!("{host} is an address"), &cites),
             DnsKind::PrivateName => found.undecided(format!("{host} is a private name"), &cites),

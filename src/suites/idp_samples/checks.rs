@@ -109,6 +109,9 @@ fn tokens_are_random(seen: &Seen) -> Judgement {
 }
 
 fn every_id_token_verifies(seen: &Seen) -> Judgement {
+    if seen.id_tokens.iter().any(IdTokenSeen::unverifiable) {
+        return Judgement::undecided("there is no JWK Set to verify with (see sl1.idp.discovery-published)");
+    }
     let demand = |token: &IdTokenSeen| {
         // A client with encryption whose token does not open is judged by sl1.idp.id-token-encryption-offered.
         if matches!(token.encrypted, Some(Err(_))) {

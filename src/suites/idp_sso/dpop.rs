@@ -62,7 +62,8 @@ impl Scenario for SenderConstraint {
         let mut seen =
             Seen { token: silent.token, userinfo: stage.world.discovery.get("userinfo_endpoint").is_some(), ..Seen::default() };
         let Some(access) = silent.tokens.access.filter(|_| silent.tokens.dpop) else { return Ok(seen) };
-        if let Ok(jws) = jose::read(&access) {
+        // An opaque token, and a JWT without cnf, do not show what they are bound to.
+        if let Some(jws) = jose::read(&access).ok().filter(|jws| jws.claims["cnf"]["jkt"].is_string()) {
             seen.thumbprint_fits = Some(jws.claims["cnf"]["jkt"] == thumbprint(dpop.key.jwk()));
         }
         if seen.userinfo && stage.wants("sl1.idp.dpop-binding-enforced") {
@@ -154,7 +155,7 @@ fn the_binding_is_enforced(seen: &Seen) -> Judgement {
     for misuse in &seen.misuses {
         match misuse.status {
             200 if misuse.optional => {
-                found.doubtful(format!("{}: UserInfo answers 200 (only SHOULD be prevented)", misuse.what), &misuse.cite)
+                found.doubtful(format!("{}: UserInfo answers 200 (only SHOULD be prevented)", misuse.what), &misuse.cite);
             }
             200 => found.broken(format!("{}: UserInfo answers 200", misuse.what), &misuse.cite),
             _ if !seen.held => found.undecided(NO_CONTROL, &[]),

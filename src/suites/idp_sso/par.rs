@@ -123,7 +123,7 @@ async fn push(
     let Some(uri) = uri else { return Ok((seen, None)) };
     let mut followed = stage.authorize(&context, &by_reference(request, &uri), &format!("request_uri: {what}")).await?;
     // The redirect URI was pushed and does not stand in the query: a response at the registered one is told by its path.
-    if followed.seen.outcome == Outcome::ErrorElsewhere && request.registered.iter().any(|known| *known == followed.seen.at) {
+    if followed.seen.outcome == Outcome::ErrorElsewhere && request.registered.contains(&followed.seen.at) {
         followed.seen.outcome = Outcome::Error;
     }
     seen.cites.extend(followed.seen.cites.iter().cloned());
