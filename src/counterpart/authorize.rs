@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::relying_party::{AuthzRequest, Dpop, TokenRequest, Tokens};
+use super::dpop::Dpop;
+use super::relying_party::AuthzRequest;
+use super::token::{TokenRequest, Tokens};
 use crate::model::target::User;
 use crate::stage::Stage;
 use crate::stage::browser::recipe::{self, Credentials, SignInFault, SignedIn, Until};

@@ -2,8 +2,10 @@
 //! which is the embedded target and, with a twist, the defective peer of the kill matrix.
 
 pub mod authorize;
+pub mod dpop;
 pub mod embedded;
 pub mod keys;
 pub mod op;
 pub mod relying_party;
+pub mod token;
 pub mod twist;

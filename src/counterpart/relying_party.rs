@@ -1,19 +1,14 @@
-//! The relying party we play: authorization requests, token requests, client assertions, DPoP proofs.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! The relying party we play: authorization requests, client authentication.
 
 use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::model::target::ClientAuth;
-use crate::stage::http::{Ask, NetFault, Reply};
+use crate::stage::http::{Ask, Reply};
 use crate::stage::{Stage, World};
 use crate::suite::Obstacle;
-use crate::wire::jose::{self, SigningKey, random, sha256_b64};
-use crate::wire::seen::{IdTokenSeen, NO_JWKS, TokenSeen, at_hash, without_attributes};
+use crate::wire::jose::{SigningKey, random, sha256_b64};
 
 /// An authorization request, baseline or mutated.
 #[derive(Clone, Debug)]
@@ -77,171 +72,6 @@ pub enum Proof {
     Forged,
 }
 
-/// A token request before it is authenticated and sent.
-#[derive(Clone, Debug)]
-pub struct TokenRequest {
-    /// Who sends it: the client's name in the target file.
-    pub client: String,
-    /// Body fields without client authentication.
-    pub fields: Vec<(String, String)>,
-    /// What the request is, for the evidence.
-    pub what: String,
-    /// How the client proves who it is.
-    pub proof: Proof,
-    /// For the judging of an ID token that comes back.
-    pub nonce: Option<String>,
-    /// Which sort of login is behind it.
-    pub login: &'static str,
-    /// Unix seconds when the login began.
-    pub began: i64,
-    /// What comes back belongs to the samples of the run; tokens of a misuse do not.
-    pub sample: bool,
-}
-
-impl TokenRequest {
-    /// Redeems a code as the conforming relying party does.
-    pub fn code(request: &AuthzRequest, code: &str, what: &str) -> Self {
-        TokenRequest {
-            client: request.client.clone(),
-            fields: vec![
-                ("grant_type".into(), "authorization_code".into()),
-                ("code".into(), code.into()),
-                ("redirect_uri".into(), request.get("redirect_uri").into()),
-                ("code_verifier".into(), request.verifier.clone()),
-            ],
-            what: what.into(),
-            proof: Proof::AsRegistered,
-            nonce: Some(request.nonce.clone()),
-            login: request.login,
-            began: request.began,
-            sample: true,
-        }
-    }
-
-    /// Uses a refresh token.
-    pub fn refresh(client: &str, refresh_token: &str, what: &str) -> Self {
-        TokenRequest {
-            client: client.into(),
-            fields: vec![("grant_type".into(), "refresh_token".into()), ("refresh_token".into(), refresh_token.into())],
-            what: what.into(),
-            proof: Proof::AsRegistered,
-            nonce: None,
-            login: "refresh",
-            began: Timestamp::now().as_second(),
-            sample: true,
-        }
-    }
-
-    /// Sets or replaces a body field.
-    #[must_use]
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        match self.fields.iter_mut().find(|(key, _)| key == name) {
-            Some((_, old)) => value.clone_into(old),
-            None => self.fields.push((name.to_owned(), value.to_owned())),
-        }
-        self
-    }
-
-    /// Leaves a body field out.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.fields.retain(|(key, _)| key != name);
-        self
-    }
-
-    /// Sent by another client.
-    #[must_use]
-    pub fn by(mut self, client: &str) -> Self {
-        client.clone_into(&mut self.client);
-        self.sample = false;
-        self
-    }
-
-    /// Authenticated otherwise.
-    #[must_use]
-    pub fn proof(mut self, proof: Proof) -> Self {
-        self.proof = proof;
-        self.sample = false;
-        self
-    }
-
-    /// Behind another sort of login.
-    #[must_use]
-    pub fn login(mut self, login: &'static str) -> Self {
-        self.login = login;
-        self
-    }
-}
-
-/// Tokens of one response; in memory only.
-#[derive(Clone, Debug, Default)]
-pub struct Tokens {
-    /// `access_token`.
-    pub access: Option<String>,
-    /// `refresh_token`.
-    pub refresh: Option<String>,
-    /// The ID token, as seen.
-    pub id_token: Option<IdTokenSeen>,
-    /// The ID token itself, for an id_token_hint.
-    pub id_token_raw: Option<String>,
-    /// `scope` of the response.
-    pub scope: Option<String>,
-    /// `token_type` is DPoP.
-    pub dpop: bool,
-}
-
-/// A DPoP key with the nonces servers gave (RFC 9449).
-#[derive(Debug)]
-pub struct Dpop {
-    /// The proof key.
-    pub key: SigningKey,
-    nonces: Mutex<HashMap<String, String>>,
-}
-
-impl Dpop {
-    /// A fresh key.
-    pub fn new() -> Result<Self, Obstacle> {
-        let key = SigningKey::generate("dpop", Algorithm::ES256).map_err(|error| Obstacle::suite(error.to_string()))?;
-        Ok(Dpop { key, nonces: Mutex::default() })
-    }
-
-    fn origin(url: &str) -> String {
-        Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
-    }
-
-    /// The claims of a correct proof.
-    pub fn claims(&self, method: &str, url: &str, access_token: Option<&str>) -> Value {
-        let mut claims = json!({
-            "jti": random(16), "htm": method, "htu": url.split(['?', '#']).next(), "iat": Timestamp::now().as_second(),
-        });
-        if let Some(token) = access_token {
-            claims["ath"] = sha256_b64(token).into();
-        }
-        if let Some(nonce) = self.nonces.lock().unwrap_or_else(PoisonError::into_inner).get(&Self::origin(url)) {
-            claims["nonce"] = nonce.clone().into();
-        }
-        claims
-    }
-
-    /// A proof with these claims.
-    pub fn proof(&self, claims: &Value) -> String {
-        let mut jwk = self.key.jwk().clone();
-        if let Some(members) = jwk.as_object_mut() {
-            members.retain(|name, _| ["kty", "crv", "x", "y"].contains(&name.as_str()));
-        }
-        self.key.sign_bytes(&json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}), claims.to_string().as_bytes())
-    }
-
-    /// Remembers a nonce the server gave. True when the answer is a challenge to use it.
-    pub fn learn(&self, url: &str, reply: &Reply) -> bool {
-        let Some(nonce) = reply.header("dpop-nonce") else { return false };
-        self.nonces.lock().unwrap_or_else(PoisonError::into_inner).insert(Self::origin(url), nonce.to_owned());
-        let in_body = reply.json().is_some_and(|body| body["error"] == "use_dpop_nonce");
-        let in_header = reply.header("www-authenticate").is_some_and(|challenge| challenge.contains("use_dpop_nonce"));
-        (400..=401).contains(&reply.status) && (in_body || in_header)
-    }
-}
-
 /// The claims of a correct client assertion (RFC 7523 3, IPSIE SL1 OIDC 3.2.1).
 pub fn assertion_claims(client_id: &str, audience: &str) -> Value {
     let now = Timestamp::now().as_second();
@@ -285,35 +115,6 @@ impl Stage {
             began: Timestamp::now().as_second(),
             login: "silent",
         })
-    }
-
-    /// Sends a token request. The tokens stay in memory; what was seen of them is returned beside.
-    pub async fn token(&self, request: &TokenRequest, dpop: Option<&Dpop>) -> Result<(TokenSeen, Tokens), Obstacle> {
-        let endpoint = self.world.endpoint("token_endpoint")?.to_owned();
-        let mut cites = Vec::new();
-        let mut nonce_used = false;
-        for attempt in 0..2 {
-            // A fresh assertion and proof for every attempt, else a repeat is refused for the wrong reason.
-            let ask = self.authenticated_form(&endpoint, &request.client, request.fields.clone(), request.proof).await?;
-            let ask = match dpop {
-                Some(dpop) => ask.header("dpop", dpop.proof(&dpop.claims("POST", &endpoint, None))),
-                None => ask,
-            };
-            let reply = match self.world.http.send(self.scenario, &request.what, ask).await {
-                Ok(reply) => reply,
-                Err(fault) => return Ok((unanswered(request, fault), Tokens::default())),
-            };
-            cites.push(reply.exchange.clone());
-            if attempt == 0 && dpop.is_some_and(|dpop| dpop.learn(&endpoint, &reply)) {
-                nonce_used = true;
-                continue;
-            }
-            return Ok(self.read_tokens(request, &reply, cites, nonce_used).await);
-        }
-        Err(Obstacle::target(
-            "the token endpoint asked for a DPoP nonce twice",
-            "A nonce that was just given must be taken (RFC 9449 8).",
-        ))
     }
 
     /// A form POST to this endpoint with the client's authentication added.
@@ -416,153 +217,6 @@ impl Stage {
         fields.extend(assertion_fields(assertion));
         Ok(self.world.http.send(self.scenario, what, Ask::form(endpoint, &fields)).await?)
     }
-
-    async fn read_tokens(
-        &self,
-        request: &TokenRequest,
-        reply: &Reply,
-        cites: Vec<String>,
-        dpop_nonce: bool,
-    ) -> (TokenSeen, Tokens) {
-        let body = reply.json().filter(Value::is_object);
-        let text = |name: &str| body.as_ref().and_then(|body| body[name].as_str()).map(str::to_owned);
-        let tokens: Vec<String> = ["access_token", "id_token", "refresh_token"]
-            .into_iter()
-            .filter(|name| body.as_ref().is_some_and(|body| body.get(*name).is_some_and(|value| !value.is_null())))
-            .map(str::to_owned)
-            .collect();
-        let seen = TokenSeen {
-            what: request.what.clone(),
-            status: reply.status,
-            error: text("error"),
-            tokens,
-            token_type: text("token_type"),
-            cache_control: reply.header("cache-control").map(str::to_owned),
-            media_type: reply.media_type(),
-            json: body.is_some(),
-            dpop_nonce,
-            fault: None,
-            cites,
-        };
-        let mut tokens = Tokens {
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-            id_token: None,
-            id_token_raw: text("id_token"),
-            scope: text("scope"),
-            dpop: seen.token_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")),
-        };
-        if let Some(token) = text("id_token") {
-            tokens.id_token = Some(self.see_id_token(request, reply, &token, tokens.access.as_deref()).await);
-        }
-        if !request.sample {
-            return (seen, tokens);
-        }
-        let mut samples = self.world.samples();
-        samples.dpop_tokens += usize::from(tokens.dpop);
-        samples.access.extend(tokens.access.clone());
-        // A confidential client may get the refresh token it used back: that is the same token, not a repeated one.
-        let used = request.fields.iter().find(|(name, _)| name == "refresh_token").map(|(_, value)| value.clone());
-        samples.refresh.extend(tokens.refresh.clone().filter(|token| Some(token) != used.as_ref()));
-        samples.id_tokens.extend(tokens.id_token.clone());
-        drop(samples);
-        (seen, tokens)
-    }
-
-    async fn see_id_token(&self, request: &TokenRequest, reply: &Reply, token: &str, access: Option<&str>) -> IdTokenSeen {
-        let mut plain = token.to_owned();
-        let mut encrypted = None;
-        if token.split('.').count() == 5 {
-            let opened = self.world.keys.enc.decrypt(token);
-            encrypted = Some(opened.as_ref().map(drop).map_err(ToString::to_string));
-            plain = opened.unwrap_or_default();
-        }
-        let client_id = self.world.client(&request.client).map(|client| client.id.clone()).unwrap_or_default();
-        let date = reply.header("date").and_then(http_date);
-        let mut seen = IdTokenSeen {
-            client: request.client.clone(),
-            login: request.login.to_owned(),
-            header: Value::Null,
-            claims: serde_json::Map::new(),
-            attributes: Vec::new(),
-            sub_is_email: false,
-            client_id,
-            nonce: request.nonce.clone(),
-            signature: Err("unreadable".into()),
-            encrypted,
-            at_hash_fits: None,
-            date,
-            received: Timestamp::now().as_second(),
-            began: request.began,
-            exchange: reply.exchange.clone(),
-        };
-        let jws = match jose::read(&plain) {
-            Ok(jws) => jws,
-            Err(error) => {
-                seen.signature = Err(format!("not a signed JWT: {error}"));
-                return seen;
-            }
-        };
-        seen.signature = match self.verify(&jws).await {
-            Ok(key) => Ok(json!({"kid": key["kid"], "kty": key["kty"], "crv": key["crv"], "alg": key["alg"]})),
-            Err(error) => Err(error),
-        };
-        seen.sub_is_email = jws.claims["email"].is_string() && jws.claims["email"] == jws.claims["sub"];
-        if let (Some(hash), Some(access)) = (jws.claims["at_hash"].as_str(), access)
-            && jws.alg().ends_with("256")
-        {
-            seen.at_hash_fits = Some(hash == at_hash(access));
-        }
-        seen.header = jws.header.clone();
-        (seen.claims, seen.attributes) = without_attributes(&jws);
-        seen
-    }
-
-    /// Verifies with the published keys; they are fetched once more before a signature is called bad (rotation).
-    pub async fn verify(&self, jws: &jose::Jws) -> Result<Value, String> {
-        let (set, again) = {
-            let jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
-            (jwks.set.clone(), jwks.again)
-        };
-        if !set["keys"].is_array() {
-            return Err(NO_JWKS.into());
-        }
-        let first = jws.verify(&set).map_err(|error| error.to_string());
-        if first.is_ok() || again {
-            return first;
-        }
-        let Ok(url) = self.world.endpoint("jwks_uri") else { return first };
-        let Ok(reply) = self.world.http.send(self.scenario, "JWK Set again: a signature did not verify", Ask::get(url)).await
-        else {
-            return first;
-        };
-        let set = reply.json().unwrap_or(Value::Null);
-        let mut jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
-        jwks.set = set.clone();
-        jwks.again = true;
-        jws.verify(&set).map_err(|error| error.to_string())
-    }
-
-    /// A UserInfo request with a token in the header, as a DPoP or Bearer token; nonce challenges are followed.
-    pub async fn userinfo(&self, what: &str, token: &str, dpop: Option<&Dpop>) -> Result<Reply, Obstacle> {
-        let endpoint = self.world.endpoint("userinfo_endpoint")?.to_owned();
-        let mut reply = None;
-        for _ in 0..2 {
-            let ask = match dpop {
-                Some(dpop) => Ask::get(&endpoint)
-                    .header("authorization", format!("DPoP {token}"))
-                    .header("dpop", dpop.proof(&dpop.claims("GET", &endpoint, Some(token)))),
-                None => Ask::get(&endpoint).header("authorization", format!("Bearer {token}")),
-            };
-            let answer = self.world.http.send(self.scenario, what, ask).await?;
-            let challenged = dpop.is_some_and(|dpop| dpop.learn(&endpoint, &answer));
-            reply = Some(answer);
-            if !challenged {
-                break;
-            }
-        }
-        reply.ok_or_else(|| Obstacle::suite("no UserInfo request was sent"))
-    }
 }
 
 /// Says which key of the target file is missing.
@@ -575,29 +229,9 @@ pub fn missing_client(name: &str) -> Obstacle {
     )
 }
 
-fn unanswered(request: &TokenRequest, fault: NetFault) -> TokenSeen {
-    TokenSeen { what: request.what.clone(), fault: Some(fault.why), cites: vec![fault.exchange], ..TokenSeen::default() }
-}
-
-/// Unix seconds of an HTTP date (RFC 9110 5.6.7, the preferred form).
-pub fn http_date(text: &str) -> Option<i64> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second())
-}
-
 impl World {
     /// Is there a client of this name?
     pub fn has_client(&self, name: &str) -> bool {
         self.client(name).is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn http_dates_are_read() {
-        assert_eq!(http_date("Sun, 22 Nov 2026 15:23:00 GMT"), Some(1_795_360_980));
-        assert_eq!(http_date("yesterday"), None);
     }
 }

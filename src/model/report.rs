@@ -74,7 +74,7 @@ pub struct RunInfo {
     pub finished_at: Timestamp,
     /// Wall time in seconds.
     pub wall_s: f64,
-    /// Seconds that scenarios waited for the clock, added up; waits overlap.
+    /// Seconds in which at least one scenario waited for the clock; waits that overlap count once.
     pub waited_s: f64,
     /// Requests sent, by the suite and by its browser (main documents and script requests).
     pub requests: u64,

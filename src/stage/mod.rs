@@ -74,8 +74,8 @@ impl Stage {
             what: what.into(),
             seconds: pause.as_secs().max(1),
         });
-        self.waited(pause);
         tokio::time::sleep_until(then.into()).await;
+        self.waited(pause);
     }
 
     /// Counts time that is spent waiting for the clock elsewhere (a new one-time code).

@@ -1,7 +1,7 @@
 //! The recorder: every exchange of the run in both directions, redacted before it is kept.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -27,7 +27,8 @@ struct Kept {
     shots: Vec<(Shot, Vec<u8>)>,
     requests: u64,
     logins: u64,
-    waited: Duration,
+    /// Begin and end of every wait for the clock.
+    waits: Vec<(Instant, Instant)>,
 }
 
 /// A raw message on its way to the recorder.
@@ -115,15 +116,16 @@ impl Recorder {
         self.kept().logins += 1;
     }
 
-    /// Counts time spent waiting for the clock.
+    /// Counts time that was just spent waiting for the clock.
     pub fn waited(&self, time: Duration) {
-        self.kept().waited += time;
+        let now = Instant::now();
+        self.kept().waits.push((now.checked_sub(time).unwrap_or(now), now));
     }
 
-    /// Requests, typed logins, and time waited so far.
+    /// Requests, typed logins, and time in which something waited for the clock; waits that overlap count once.
     pub fn counts(&self) -> (u64, u64, Duration) {
         let kept = self.kept();
-        (kept.requests, kept.logins, kept.waited)
+        (kept.requests, kept.logins, together(&kept.waits))
     }
 
     /// The evidence so far, and the PNG bytes of its screenshots in the same order.
@@ -133,5 +135,34 @@ impl Recorder {
         exchanges.sort_by_key(|exchange| exchange.started_at);
         let (shots, pngs) = kept.shots.iter().cloned().unzip();
         (Evidence { exchanges, shots }, pngs)
+    }
+}
+
+/// How long at least one of these intervals lasted.
+fn together(waits: &[(Instant, Instant)]) -> Duration {
+    let mut waits = waits.to_vec();
+    waits.sort();
+    let mut total = Duration::ZERO;
+    let mut until: Option<Instant> = None;
+    for (begin, end) in waits {
+        let begin = until.map_or(begin, |until| begin.max(until));
+        if end > begin {
+            total += end - begin;
+            until = Some(end);
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_waits_count_once() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(together(&[(at(5), at(8)), (at(0), at(10)), (at(20), at(21))]), Duration::from_secs(11));
+        assert_eq!(together(&[]), Duration::ZERO);
     }
 }

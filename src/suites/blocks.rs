@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
+use crate::counterpart::relying_party::AuthzRequest;
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
+use crate::counterpart::relying_party::AuthzRequest;
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::stage::Stage;
 use crate::stage::browser::Visit;

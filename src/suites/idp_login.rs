@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::counterpart::authorize::{host_of, path_of};
-use crate::counterpart::relying_party::TokenRequest;
+use crate::counterpart::token::TokenRequest;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;
 use crate::stage::browser::recipe::{Typed, Until};

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::{Dpop, TokenRequest, missing_client};
+use crate::counterpart::dpop::Dpop;
+use crate::counterpart::relying_party::missing_client;
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;

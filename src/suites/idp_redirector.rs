@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::counterpart::authorize::{OPEN_HOST, host_of, path_of};
-use crate::counterpart::relying_party::TokenRequest;
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;

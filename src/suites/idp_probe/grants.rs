@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::counterpart::relying_party::{Proof, TokenRequest};
+use crate::counterpart::relying_party::Proof;
+use crate::counterpart::token::TokenRequest;
 use crate::model::verdict::Findings;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::counterpart::relying_party::http_date;
+use crate::counterpart::token::http_date;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;

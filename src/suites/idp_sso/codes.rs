@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::{AuthzRequest, Proof, TokenRequest};
+use crate::counterpart::relying_party::{AuthzRequest, Proof};
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;

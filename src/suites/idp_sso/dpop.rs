@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::counterpart::relying_party::Dpop;
+use crate::counterpart::dpop::Dpop;
 use crate::model::verdict::Findings;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;

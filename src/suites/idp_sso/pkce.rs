@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::TokenRequest;
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};

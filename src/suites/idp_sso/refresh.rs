@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::counterpart::relying_party::{AuthzRequest, TokenRequest};
+use crate::counterpart::relying_party::AuthzRequest;
+use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
@@ -85,7 +86,7 @@ impl Stage {
         context: &std::sync::Arc<dyn Context>,
         client: &str,
         what: &str,
-        dpop: Option<&crate::counterpart::relying_party::Dpop>,
+        dpop: Option<&crate::counterpart::dpop::Dpop>,
     ) -> Result<(crate::counterpart::authorize::Silent, Option<String>), Obstacle> {
         let silent = self.silent(context, &self.offline(self.request(client)?), what, dpop).await?;
         let refresh = silent.tokens.refresh.clone();
