@@ -77,7 +77,8 @@ impl Stage {
     ) -> Result<Authz, Obstacle> {
         let mut page = context.page(self.scenario).await?;
         let mut landing = page.go(visit, what).await?;
-        if landing.arrival.is_none() && landing.error.is_none() && recipe::asks_for_consent(&landing) {
+        // An error page may have a button too; pressing that is not what a consenting user does.
+        if landing.error.is_none() && landing.status < 400 && recipe::asks_for_consent(&landing) {
             landing = self.consent(page.as_mut(), landing).await?;
         }
         Ok(self.classify(request, &landing, what))

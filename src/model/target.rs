@@ -332,3 +332,16 @@ pub struct RunFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_incomplete: Option<bool>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_files_to_copy_are_read() {
+        for text in [include_str!("../../profiles/targets/keycloak.toml")] {
+            let target: Target = toml::from_str(text).unwrap();
+            assert!(target.idp.is_some_and(|idp| idp.users.len() == 2));
+        }
+    }
+}
