@@ -196,6 +196,10 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id.as_str()));
     let requirements: std::collections::BTreeSet<&str> =
         gating().filter(executable).map(|row| row.requirement.as_str()).collect();
-    let unexecuted = requirements.iter().any(|id| !gating().any(|row| row.requirement == *id && executed(row)));
+    // Where every condition is absent, or a person has stated it, there was nothing to execute.
+    let settled = |row: &ClauseRow| matches!(row.verdict, Verdict::NotApplicable | Verdict::Attested);
+    let of = |id: &str| gating().filter(|row| row.requirement == id).copied().collect::<Vec<_>>();
+    let unexecuted = !gating().any(|row| executed(row))
+        || requirements.iter().any(|id| !of(id).iter().any(|row| executed(row)) && !of(id).iter().all(|row| settled(row)));
     if open || unexecuted { LevelVerdict::Incomplete } else { LevelVerdict::Conformant }
 }

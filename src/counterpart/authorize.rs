@@ -258,9 +258,11 @@ impl Stage {
         let at_registered = reached.as_deref().is_some_and(|url| request.registered.iter().any(|known| known == path_of(url)));
         let outcome = match (&code, &reached) {
             (Some(_), Some(_)) => Outcome::Code,
+            (_, Some(_)) if at_registered && error.is_none() => Outcome::Empty,
             (_, Some(_)) if at_registered => Outcome::Error,
             (_, Some(_)) => Outcome::ErrorElsewhere,
-            _ if landing.error.is_some() && landing.status == 0 => Outcome::Fault,
+            // A page that did not come to rest says nothing.
+            _ if landing.error.is_some() => Outcome::Fault,
             _ if recipe::asks_for_credentials(landing) => Outcome::LoginPage,
             _ => Outcome::Page,
         };
@@ -285,7 +287,7 @@ impl Stage {
             what: what.to_owned(),
             outcome,
             error,
-            iss: all("iss"),
+            iss: repeated(reached.as_deref(), "iss").unwrap_or_else(|| all("iss")),
             state_kept: reached.as_ref().map(|_| all("state") == [request.get("state")]),
             front_channel,
             at: match (&reached, &landing.error) {
@@ -328,6 +330,15 @@ fn front_channel_tokens(params: &[(String, String)]) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+/// Every value of a parameter in this URL's query and fragment, as often as it stands there; `None` where it does not.
+fn repeated(url: Option<&str>, name: &str) -> Option<Vec<String>> {
+    let url = Url::parse(url?).ok()?;
+    let fragment = url.fragment().unwrap_or_default().to_owned();
+    let pairs = url.query_pairs().into_owned().chain(url::form_urlencoded::parse(fragment.as_bytes()).into_owned());
+    let values: Vec<String> = pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect();
+    (!values.is_empty()).then_some(values)
 }
 
 /// A URL without query and fragment.

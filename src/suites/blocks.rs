@@ -92,11 +92,13 @@ pub fn all_refused(block: &Block, pass: &str) -> Judgement {
     let mut found = Findings::new();
     for Tried { authz, .. } in &block.tried {
         if authz.granted() || authz.outcome == Outcome::ErrorElsewhere {
-            found.broken(format!("{}: {}", authz.what, authz.describe()), &authz.cites);
+            found.broken(format!("{}: {}", authz.what, authz.describe()), &authz.deciding());
         } else if !block.held {
             found.undecided(NO_CONTROL, &[]);
         } else if authz.refused() {
             found.saw(&authz.cites);
+        } else if authz.outcome == Outcome::Empty {
+            found.doubtful(format!("{}: answered as a success, with nothing in it", authz.what), &authz.cites);
         } else {
             found.undecided(format!("{}: {}", authz.what, authz.describe()), &authz.cites);
         }
@@ -108,11 +110,11 @@ pub fn all_refused(block: &Block, pass: &str) -> Judgement {
 pub fn never_sent_there(block: &Block, pass: &str) -> Judgement {
     let mut found = Findings::new();
     for Tried { authz, .. } in &block.tried {
-        if authz.granted() || matches!(authz.outcome, Outcome::Error | Outcome::ErrorElsewhere) {
-            found.broken(format!("{}: {}", authz.what, authz.describe()), &authz.cites);
+        if authz.granted() || matches!(authz.outcome, Outcome::Error | Outcome::Empty | Outcome::ErrorElsewhere) {
+            found.broken(format!("{}: {}", authz.what, authz.describe()), &authz.deciding());
         } else if !block.held {
             found.undecided(NO_CONTROL, &[]);
-        } else if authz.outcome == Outcome::Page {
+        } else if authz.refused() {
             found.saw(&authz.cites);
             if authz.links_there {
                 found.doubtful(format!("{}: the page links to the refused URI", authz.what), &authz.cites);

@@ -3,6 +3,7 @@
 //! equal, nothing may be concluded.
 
 use jiff::Timestamp;
+use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -57,6 +58,8 @@ pub struct Seen {
     pub algorithms: Vec<Answer>,
     /// No RSA key is registered for the client.
     pub without_rsa: bool,
+    /// PS256 with the same RSA key, to see whether the key is known at all.
+    pub rsa_control: Option<Answer>,
     /// Expired, without exp, other iss or sub.
     pub expired: Vec<Answer>,
     /// The same assertion twice, and once more three seconds later.
@@ -129,6 +132,9 @@ impl Scenario for ClientAuthentication {
         if client.rsa_key.is_some() {
             let rsa = world.keys.rs256.sign(&json!({}), &good());
             seen.algorithms.push(send(stage, &client.id, rsa, "RS256").await?);
+            let twin = SigningKey::from_pkcs8(&world.keys.rs256.kid, Algorithm::PS256, world.keys.rs256.pkcs8())
+                .map_err(|error| Obstacle::suite(error.to_string()))?;
+            seen.rsa_control = Some(send(stage, &client.id, twin.sign(&json!({}), &good()), "PS256 with the RSA key").await?);
         }
         let mut expired = with("exp", json!(now - 600));
         expired["iat"] = json!(now - 660);
@@ -151,9 +157,7 @@ impl Scenario for ClientAuthentication {
         if taken != issuer {
             seen.other.push(send(stage, &client.id, sign(&good()), "aud as the target takes it, again").await?);
         }
-        for answer in controls(&seen) {
-            stage.control(authenticated(answer, &seen.foreign_key));
-        }
+        stage.control(calibrated(&seen));
         Ok(seen)
     }
 }
@@ -170,20 +174,15 @@ async fn send(stage: &Stage, client_id: &str, assertion: String, what: &str) -> 
     })
 }
 
-/// Was the client authenticated? Only an answer that differs from the foreign key's can say so.
-fn authenticated(answer: &Answer, foreign_key: &Answer) -> bool {
-    answer.tokens
-        || ((answer.status, &answer.error) != (foreign_key.status, &foreign_key.error)
-            && answer.error.as_deref() != Some("invalid_client")
-            && (400..500).contains(&answer.status))
+/// An answer about the code: the client got through. A rate limit, a gateway or a refused client never looks like this.
+fn about_the_code(answer: &Answer) -> bool {
+    (400..500).contains(&answer.status)
+        && !matches!(answer.status, 401 | 403 | 408 | 425 | 429)
+        && answer.error.as_deref().is_some_and(|error| error != "invalid_client")
 }
 
-/// Was the client refused as a client?
-fn turned_away(answer: &Answer, foreign_key: &Answer) -> bool {
-    !answer.tokens
-        && (400..500).contains(&answer.status)
-        && (matches!(answer.error.as_deref(), Some("invalid_client" | "invalid_request"))
-            || (answer.status, &answer.error) == (foreign_key.status, &foreign_key.error))
+fn same(one: &Answer, other: &Answer) -> bool {
+    (one.status, &one.error) == (other.status, &other.error)
 }
 
 /// The assertions that must be taken, before and after the others.
@@ -191,9 +190,22 @@ fn controls(seen: &Seen) -> &[Answer] {
     if seen.other.is_empty() { &seen.good } else { &seen.other }
 }
 
-/// Good and foreign assertions are answered differently, before and after.
+/// Good and foreign assertions are answered differently, and the good ones alike, before and after.
 fn calibrated(seen: &Seen) -> bool {
-    controls(seen).len() == 2 && controls(seen).iter().all(|good| authenticated(good, &seen.foreign_key))
+    let [before, after] = controls(seen) else { return false };
+    about_the_code(before) && same(before, after) && !same(before, &seen.foreign_key)
+}
+
+/// Was the client authenticated? Answered as the good assertion is.
+fn authenticated(answer: &Answer, seen: &Seen) -> bool {
+    answer.tokens || (calibrated(seen) && same(answer, &controls(seen)[0]))
+}
+
+/// Was the client turned away as a client?
+fn turned_away(answer: &Answer, seen: &Seen) -> bool {
+    let as_client = matches!(answer.error.as_deref(), Some("invalid_client" | "invalid_request" | "unauthorized_client"))
+        || same(answer, &seen.foreign_key);
+    !answer.tokens && (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 425 | 429) && as_client
 }
 
 const BLUNT: &str = "good and foreign assertions get the same answer, so the answers tell nothing about client authentication";
@@ -207,10 +219,10 @@ fn refused(seen: &Seen, tries: &[&Answer], pass: &str) -> Judgement {
             found.broken(format!("{}: tokens were issued", answer.what), &answer.cite);
         } else if !calibrated(seen) {
             found.undecided(BLUNT, &answer.cite);
-        } else if turned_away(answer, &seen.foreign_key) {
-            found.saw(&answer.cite);
-        } else if authenticated(answer, &seen.foreign_key) {
+        } else if authenticated(answer, seen) {
             found.broken(format!("{}: the client was authenticated ({})", answer.what, answer.describe()), &answer.cite);
+        } else if turned_away(answer, seen) {
+            found.saw(&answer.cite);
         } else {
             found.undecided(format!("{}: {}", answer.what, answer.describe()), &answer.cite);
         }
@@ -221,17 +233,18 @@ fn refused(seen: &Seen, tries: &[&Answer], pass: &str) -> Judgement {
 fn the_issuer_as_audience_is_accepted(seen: &Seen) -> Judgement {
     let Some(good) = seen.good.first() else { return Judgement::undecided("nothing was tried") };
     let cites = || good.cite.iter().chain(&seen.foreign_key.cite);
-    if authenticated(good, &seen.foreign_key) {
+    let accepted = about_the_code(good) && !same(good, &seen.foreign_key);
+    let otherwise = !seen.other.is_empty() && calibrated(seen);
+    let judgement = if accepted {
         Judgement::pass("the client was authenticated; only the junk code was refused")
-            .expected("an error about the code", good.describe())
-            .cite(cites())
+    } else if otherwise && good.error.as_deref() == Some("invalid_client") {
+        Judgement::broken("an assertion for the issuer is refused, one for the token endpoint is taken")
     } else if good.error.as_deref() == Some("invalid_client") {
-        Judgement::broken("an assertion for the issuer is refused")
-            .expected("an error about the code", good.describe())
-            .cite(cites())
+        Judgement::undecided("no assertion of the client is taken, whatever its audience: check the registered key and client_id")
     } else {
-        Judgement::undecided(BLUNT).expected("an error about the code", good.describe()).cite(cites())
-    }
+        Judgement::undecided(BLUNT)
+    };
+    judgement.expected("an error about the code", good.describe()).cite(cites())
 }
 
 fn the_token_endpoint_as_audience_is_refused(seen: &Seen) -> Judgement {
@@ -253,7 +266,14 @@ fn only_recommended_algorithms_are_taken(seen: &Seen) -> Judgement {
     let pass = if seen.without_rsa {
         "none and HS256 are refused; RS256 was not tried, because idp.clients.main has no rsa_key"
     } else {
-        "none, HS256 and RS256 are refused"
+        match &seen.rsa_control {
+            Some(control) if authenticated(control, seen) => {
+                "none, HS256 and RS256 are refused; PS256 with the same RSA key is taken"
+            }
+            _ => {
+                "none, HS256 and RS256 are refused; PS256 with the same RSA key is refused as well, so the client takes no RSA at all"
+            }
+        }
     };
     refused(seen, &seen.algorithms.iter().collect::<Vec<_>>(), pass)
 }
@@ -268,7 +288,7 @@ fn an_expired_assertion_is_refused(seen: &Seen) -> Judgement {
 
 fn a_used_assertion_is_refused(seen: &Seen) -> Judgement {
     let [first, second] = &seen.replay[..] else { return Judgement::undecided("nothing was tried") };
-    if !authenticated(first, &seen.foreign_key) {
+    if !authenticated(first, seen) {
         return Judgement::undecided(format!("the first use was not accepted ({})", first.describe())).cite(&first.cite);
     }
     refused(seen, &[second], "the second use of the same assertion is refused")
@@ -299,6 +319,7 @@ mod tests {
             foreign: vec![probe()],
             algorithms: vec![probe()],
             without_rsa: false,
+            rsa_control: None,
             expired: vec![probe()],
             replay: vec![answer("invalid_grant"), probe()],
         }
@@ -318,6 +339,22 @@ mod tests {
         let calls = calls(&all("invalid_grant", "invalid_client"));
         assert_eq!(calls[0], Call::Pass);
         assert!(calls[1..].iter().all(|call| *call == Call::Broken), "{calls:?}");
+    }
+
+    #[test]
+    fn a_rate_limit_decides_nothing() {
+        let mut seen = all("invalid_client", "invalid_client");
+        seen.arrays = vec![Answer { status: 429, error: None, ..answer("slow_down") }];
+        assert_eq!(an_array_as_audience_is_refused(&seen).call, Call::Undecided);
+        seen.good[1].status = 429;
+        assert_eq!(a_foreign_audience_is_refused(&seen).call, Call::Undecided);
+    }
+
+    #[test]
+    fn a_server_that_calls_a_junk_code_an_invalid_request_is_read_by_its_good_answer() {
+        let seen =
+            Seen { good: vec![answer("invalid_request"), answer("invalid_request")], ..all("invalid_request", "invalid_client") };
+        assert_eq!(an_array_as_audience_is_refused(&seen).call, Call::Broken);
     }
 
     #[test]

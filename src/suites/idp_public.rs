@@ -11,6 +11,7 @@ use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
+use crate::suites::idp_sso::refresh::SCOPE_MISSING;
 use crate::wire::seen::{AuthzSeen, IdTokenSeen, Outcome, TokenSeen};
 
 /// The public client.
@@ -35,6 +36,8 @@ pub struct Seen {
     pub again: Option<TokenSeen>,
     /// A DPoP-bound refresh token with another key; `None` where tokens are not bound.
     pub foreign_key: Option<TokenSeen>,
+    /// Refresh tokens are offered by the metadata, but the target file names no scope for them.
+    pub scope_missing: bool,
     /// The configured leeway in seconds.
     pub leeway_s: u64,
 }
@@ -66,6 +69,7 @@ impl Scenario for PublicClient {
             rotated: false,
             again: None,
             foreign_key: None,
+            scope_missing: stage.offline_scope_missing(),
             leeway_s: world.idp.refresh_leeway_s,
         };
         if !stage.wants("sl1.idp.public-refresh-protected") {
@@ -103,15 +107,18 @@ impl Scenario for PublicClient {
 fn a_public_client_completes_the_flow(seen: &Seen) -> Judgement {
     if seen.authz.outcome != Outcome::Code {
         let judgement = match seen.authz.outcome {
-            Outcome::Error | Outcome::ErrorElsewhere | Outcome::Page => {
-                Judgement::broken(format!("the public client's login led to {}", seen.authz.describe()))
+            Outcome::Error if seen.authz.error.as_deref() == Some("unauthorized_client") => {
+                Judgement::broken(format!("the public client may not use the code flow: {}", seen.authz.describe()))
             }
-            _ => Judgement::undecided(seen.authz.describe()),
+            _ => Judgement::undecided(format!(
+                "the public client's login led to {}: check idp.clients.public",
+                seen.authz.describe()
+            )),
         };
         return judgement.cite(seen.authz.cites.iter().rev());
     }
     let Some(token) = &seen.token else { return Judgement::undecided("the code was not redeemed").cite(&seen.authz.cites) };
-    if token.refused() {
+    if token.refused() && token.client_refused() {
         return Judgement::broken(format!("the token endpoint demands authentication of a public client: {}", token.describe()))
             .cite(&token.cites);
     }
@@ -135,6 +142,7 @@ fn a_public_client_completes_the_flow(seen: &Seen) -> Judgement {
 fn refresh_tokens_are_protected(seen: &Seen) -> Judgement {
     let Some(first) = &seen.refresh else {
         return match &seen.offline {
+            Some(token) if token.granted() && seen.scope_missing => Judgement::not_configured(SCOPE_MISSING).cite(&token.cites),
             Some(token) if token.granted() => {
                 Judgement::not_applicable("the public client gets no refresh token").cite(&token.cites)
             }
@@ -181,6 +189,7 @@ mod tests {
             rotated: true,
             again: Some(token(400, &[])),
             foreign_key: None,
+            scope_missing: false,
             leeway_s: 0,
         }
     }

@@ -24,6 +24,8 @@ pub struct Seen {
     pub encrypted: Option<LoginSeen>,
     /// The metadata announces pairwise subjects.
     pub pairwise_announced: bool,
+    /// The metadata announces public subjects.
+    pub public_announced: bool,
     /// Both pairwise clients are configured.
     pub pairwise_configured: bool,
     /// Logins of the first sector's client, twice.
@@ -73,6 +75,7 @@ impl Scenario for Second {
             rsa1_5: algs.contains(&"RSA1_5"),
             encrypted_configured: world.has_client("encrypted"),
             pairwise_announced: world.discovery.list("subject_types_supported").contains(&"pairwise"),
+            public_announced: world.discovery.list("subject_types_supported").contains(&"public"),
             pairwise_configured: world.has_client("pairwise") && world.has_client("pairwise_other"),
             user: world.idp.users.first().map(|user| user.name.clone()).unwrap_or_default(),
             ..Seen::default()
@@ -102,11 +105,7 @@ async fn login(stage: &Stage, client: &str) -> Result<LoginSeen, Obstacle> {
 
 fn id_tokens_can_be_encrypted(seen: &Seen) -> Judgement {
     if !seen.encrypted_configured {
-        return if seen.encryption_announced {
-            Judgement::not_configured("the metadata announces encryption, but idp.clients.encrypted is not configured")
-        } else {
-            Judgement::broken("the metadata announces no encryption of ID tokens, and idp.clients.encrypted is not configured")
-        };
+        return Judgement::not_configured("idp.clients.encrypted is not configured; the metadata alone decides nothing");
     }
     let Some(login) = &seen.encrypted else { return Judgement::undecided("not tried") };
     let Some(token) = &login.id_token else {
@@ -138,13 +137,9 @@ fn id_tokens_can_be_encrypted(seen: &Seen) -> Judgement {
 
 fn subjects_can_be_pairwise(seen: &Seen) -> Judgement {
     if !seen.pairwise_configured {
-        return if seen.pairwise_announced {
-            Judgement::not_configured(
-                "the metadata announces pairwise, but idp.clients.pairwise and idp.clients.pairwise_other are not configured",
-            )
-        } else {
-            Judgement::broken("the metadata announces no pairwise subjects, and no pairwise clients are configured")
-        };
+        return Judgement::not_configured(
+            "idp.clients.pairwise and idp.clients.pairwise_other are not configured; the metadata alone decides nothing",
+        );
     }
     let [first, again] = &seen.first_sector[..] else { return Judgement::undecided("not tried") };
     let other = seen.second_sector.as_ref();
@@ -163,8 +158,9 @@ fn subjects_can_be_pairwise(seen: &Seen) -> Judgement {
         found.broken("the sub of one sector changes from login to login", &last);
     }
     for sub in [one, two] {
-        if Some(sub) == seen.public_sub.as_deref() || sub == seen.user || sub.contains('@') {
-            found.broken("a pairwise sub is the public one, or the login name, or an address", &last);
+        // A service that gives pairwise subjects to everybody has no public one.
+        if (Some(sub) == seen.public_sub.as_deref() && seen.public_announced) || sub == seen.user {
+            found.broken("a pairwise sub is the public one, or the login name", &last);
         }
     }
     if !seen.pairwise_announced {
@@ -191,6 +187,7 @@ mod tests {
             encrypted_configured: true,
             encrypted: Some(login("u", Some(Ok(())))),
             pairwise_announced: true,
+            public_announced: true,
             pairwise_configured: true,
             first_sector: vec![login("p1", None), login("p1", None)],
             second_sector: Some(login("p2", None)),
@@ -210,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn without_clients_the_metadata_tells_missing_feature_from_missing_configuration() {
+    fn without_clients_nothing_is_run() {
         let bare = |announced| Seen { encryption_announced: announced, pairwise_announced: announced, ..Seen::default() };
         for check in Second::CHECKS {
             assert_eq!((check.judge)(&bare(true)).call, Call::NotConfigured);
-            assert_eq!((check.judge)(&bare(false)).call, Call::Broken);
+            assert_eq!((check.judge)(&bare(false)).call, Call::NotConfigured);
         }
     }
 

@@ -14,6 +14,8 @@ pub enum Outcome {
     Code,
     /// An error response reached the registered redirect URI.
     Error,
+    /// The registered redirect URI was reached with neither code nor error.
+    Empty,
     /// An error response was sent to a URI that is not registered.
     ErrorElsewhere,
     /// The flow rests on a page of the identity service.
@@ -52,9 +54,22 @@ pub struct AuthzSeen {
 }
 
 impl AuthzSeen {
-    /// AUTHZ-REFUSED: no code, no token, and an error at the registered redirect URI or a page of the identity service.
+    /// AUTHZ-REFUSED: no code, no token, and an error at the registered redirect URI or a page of the identity service. A page
+    /// of a gateway, a rate limit or a crash refuses nothing.
     pub fn refused(&self) -> bool {
-        matches!(self.outcome, Outcome::Error | Outcome::Page) && self.front_channel.is_empty()
+        let answered = match self.outcome {
+            Outcome::Error => !self.out_of_order(),
+            Outcome::Page => (200..500).contains(&self.status) && !matches!(self.status, 204 | 408 | 425 | 429),
+            _ => false,
+        };
+        answered && self.front_channel.is_empty()
+    }
+
+    /// The identity service says that it cannot answer at the moment.
+    pub fn out_of_order(&self) -> bool {
+        matches!(self.error.as_deref(), Some("temporarily_unavailable" | "server_error"))
+            || self.status >= 500
+            || self.status == 429
     }
 
     /// CODE-IN, or a token in the front channel.
@@ -62,11 +77,17 @@ impl AuthzSeen {
         self.outcome == Outcome::Code || !self.front_channel.is_empty()
     }
 
+    /// The exchange that decided it.
+    pub fn deciding(&self) -> Vec<ExchangeId> {
+        self.cites.last().cloned().into_iter().collect()
+    }
+
     /// In a few words, for a reason.
     pub fn describe(&self) -> String {
         let end = match self.outcome {
             Outcome::Code => "an authorization code was issued".to_owned(),
             Outcome::Error => format!("error response `{}`", self.error.as_deref().unwrap_or("?")),
+            Outcome::Empty => "a response with neither code nor error".to_owned(),
             Outcome::ErrorElsewhere => {
                 format!("error `{}` was sent to an unregistered URI", self.error.as_deref().unwrap_or("?"))
             }
@@ -115,9 +136,14 @@ impl TokenSeen {
         !self.tokens.is_empty()
     }
 
-    /// TOKEN-REFUSED: 4xx and no token in the body.
+    /// TOKEN-REFUSED: 4xx and no token in the body. A rate limit or a time-out refuses nothing.
     pub fn refused(&self) -> bool {
-        (400..500).contains(&self.status) && self.tokens.is_empty()
+        (400..500).contains(&self.status) && !matches!(self.status, 408 | 425 | 429) && self.tokens.is_empty()
+    }
+
+    /// The client itself was turned away, so that nothing is said of what it sent.
+    pub fn client_refused(&self) -> bool {
+        self.status == 401 || self.error.as_deref() == Some("invalid_client")
     }
 
     /// In a few words, for a reason.

@@ -27,10 +27,14 @@ pub struct Seen {
     pub unauthenticated: Vec<TokenSeen>,
     /// First, second and third redemption of one code.
     pub uses: Vec<TokenSeen>,
+    /// UserInfo answered the access token before the code was used again.
+    pub alive: bool,
     /// What the tokens of the first redemption are worth after the second; `None` where there is nothing to ask.
     pub after_reuse: Option<AfterReuse>,
     /// Redeemed by client B.
     pub by_other: Option<TokenSeen>,
+    /// Client B can redeem a code of its own.
+    pub other_works: bool,
     /// Redeemed with another registered redirect URI.
     pub other_redirect: Option<TokenSeen>,
     /// Redeemed without redirect_uri.
@@ -82,6 +86,8 @@ impl Scenario for Codes {
         if stage.wants("sl1.idp.code-bound-to-client")
             && let Some((request, code)) = fresh(stage, &context, "a code for another client").await?
         {
+            let own = stage.silent(&context, &stage.request("second")?, "control: client B", None).await?;
+            seen.other_works = stage.control(own.succeeded());
             let token = TokenRequest::code(&request, &code, "client B redeems a code of client A").by("second");
             seen.by_other = Some(stage.token(&token, None).await?.0);
         }
@@ -115,6 +121,9 @@ async fn use_twice(stage: &Stage, context: &Arc<dyn Context>, seen: &mut Seen) -
     let Some((request, code)) = with_refresh_token(stage, context, client).await? else { return Ok(()) };
     let (first, tokens) = stage.token(&TokenRequest::code(&request, &code, "first use of the code"), None).await?;
     seen.uses.push(first);
+    if let (Some(access), Some(_)) = (&tokens.access, stage.world.discovery.get("userinfo_endpoint")) {
+        seen.alive = stage.userinfo("UserInfo before the code is used again", access, None).await?.status == 200;
+    }
     let reused = Instant::now();
     seen.uses.push(stage.token(&TokenRequest::code(&request, &code, "second use of the code"), None).await?.0);
     if stage.wants("sl1.idp.code-reuse-revokes") && !seen.uses[1].granted() {
@@ -203,7 +212,10 @@ fn reuse_revokes_the_tokens(seen: &Seen) -> Judgement {
     found.saw(&after.cites);
     match after.userinfo {
         Some(200) => found.broken("UserInfo still answers the access token of the reused code", &after.cites),
-        Some(status) if status >= 500 => found.undecided(format!("UserInfo answers {status}"), &after.cites),
+        Some(_) if !seen.alive => {
+            found.undecided("UserInfo refused the access token before the code was used again", &after.cites)
+        }
+        Some(status) if status >= 500 || status == 429 => found.undecided(format!("UserInfo answers {status}"), &after.cites),
         _ => {}
     }
     if let Some(refresh) = &after.refresh {
@@ -220,7 +232,13 @@ fn reuse_revokes_the_tokens(seen: &Seen) -> Judgement {
 }
 
 fn a_code_is_its_client_s(seen: &Seen) -> Judgement {
-    tokens_refused(&seen.by_other.iter().collect::<Vec<_>>(), seen.held, "client B cannot redeem a code of client A")
+    match &seen.by_other {
+        Some(other) if other.client_refused() && !seen.other_works => {
+            Judgement::undecided(format!("client B itself was turned away ({}): check idp.clients.second", other.describe()))
+                .cite(&other.cites)
+        }
+        other => tokens_refused(&other.iter().collect::<Vec<_>>(), seen.held, "client B cannot redeem a code of client A"),
+    }
 }
 
 fn a_code_is_bound_to_its_redirect_uri(seen: &Seen) -> Judgement {
@@ -245,10 +263,12 @@ mod tests {
         let (granted, refused) = (token(200, &["access_token", "id_token"]), token(400, &[]));
         Seen {
             held: true,
+            alive: true,
             unauthenticated: vec![refused.clone(), refused.clone()],
             uses: vec![granted, refused.clone(), refused.clone()],
             after_reuse: Some(AfterReuse { userinfo: Some(401), refresh: Some(refused.clone()), cites: Vec::new() }),
             by_other: Some(refused.clone()),
+            other_works: true,
             other_redirect: Some(refused.clone()),
             no_redirect: Some(refused),
         }

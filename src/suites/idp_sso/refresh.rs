@@ -30,6 +30,10 @@ pub struct Seen {
     pub second: Option<IdTokenSeen>,
     /// Client B uses a refresh token of client A.
     pub by_other: Option<TokenSeen>,
+    /// Client B can sign in and redeem a code of its own.
+    pub other_works: bool,
+    /// Refresh tokens are offered by the metadata, but the target file names no scope for them.
+    pub scope_missing: bool,
     /// Client A's own use of the token before B tried, of a twin grant.
     pub control: bool,
 }
@@ -49,12 +53,19 @@ impl Scenario for Refresh {
         let context = stage.world.signed_in()?.context.clone();
         let request = stage.offline(stage.request("main")?);
         let silent = stage.silent(&context, &request, "login with offline access", None).await?;
-        let mut seen = Seen { login: silent.token, first: silent.tokens.id_token, ..Seen::default() };
+        let mut seen = Seen {
+            login: silent.token,
+            first: silent.tokens.id_token,
+            scope_missing: stage.offline_scope_missing(),
+            ..Seen::default()
+        };
         let Some(refresh) = silent.tokens.refresh else { return Ok(seen) };
         if stage.wants("sl1.idp.refresh-bound-to-client") && stage.world.has_client("second") {
             // A grant of its own, because the attempt may revoke it.
             let twin =
                 stage.silent(&context, &stage.offline(stage.request("main")?), "a grant for another client to try", None).await?;
+            let own = stage.silent(&context, &stage.request("second")?, "control: client B", None).await?;
+            seen.other_works = stage.control(own.succeeded());
             if let Some(token) = twin.tokens.refresh {
                 let attempt = TokenRequest::refresh("main", &token, "client B uses a refresh token of client A").by("second");
                 seen.by_other = Some(stage.token(&attempt, None).await?.0);
@@ -69,7 +80,18 @@ impl Scenario for Refresh {
     }
 }
 
+/// Said where the metadata offers refresh tokens and the target file does not ask for them.
+pub const SCOPE_MISSING: &str = "the metadata offers refresh tokens, but none came: idp.offline_scope is not configured";
+
 impl Stage {
+    /// The metadata offers refresh tokens, but the target file names no scope to ask for them.
+    pub fn offline_scope_missing(&self) -> bool {
+        let discovery = &self.world.discovery;
+        self.world.idp.offline_scope.is_empty()
+            && (discovery.list("scopes_supported").contains(&"offline_access")
+                || discovery.list("grant_types_supported").contains(&"refresh_token"))
+    }
+
     /// Asks for refresh tokens as the target file says.
     pub fn offline(&self, request: AuthzRequest) -> AuthzRequest {
         let idp = &self.world.idp;
@@ -100,6 +122,7 @@ fn none_issued(seen: &Seen) -> Option<Judgement> {
         return None;
     }
     Some(match login {
+        Some(token) if token.granted() && seen.scope_missing => Judgement::not_configured(SCOPE_MISSING).cite(&token.cites),
         Some(token) if token.granted() => Judgement::not_applicable("no refresh token is issued").cite(&token.cites),
         Some(token) => Judgement::undecided(format!("the login with offline access had {}", token.describe())).cite(&token.cites),
         None => Judgement::undecided("the login with offline access brought no code"),
@@ -153,7 +176,15 @@ fn a_refresh_token_is_its_client_s(seen: &Seen) -> Judgement {
     if let Some(judgement) = none_issued(seen) {
         return judgement;
     }
-    tokens_refused(&seen.by_other.iter().collect::<Vec<_>>(), seen.control, "client B cannot use a refresh token of client A")
+    match &seen.by_other {
+        Some(other) if other.client_refused() && !seen.other_works => {
+            Judgement::undecided(format!("client B itself was turned away ({}): check idp.clients.second", other.describe()))
+                .cite(&other.cites)
+        }
+        other => {
+            tokens_refused(&other.iter().collect::<Vec<_>>(), seen.control, "client B cannot use a refresh token of client A")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +204,8 @@ mod tests {
             refreshed: Some(token(200, &["id_token"])),
             second: Some(second),
             by_other: Some(token(400, &[])),
+            other_works: true,
+            scope_missing: false,
             control: true,
         }
     }

@@ -207,11 +207,12 @@ fn unknown_parameters_are_ignored(seen: &Seen) -> Judgement {
             Judgement::pass("enterprise hints and an unknown parameter do not break the request").cite(&decisive.cites)
         }
         _ if !extras.held => Judgement::undecided(NO_CONTROL).cite(&decisive.cites),
-        Outcome::Error | Outcome::ErrorElsewhere | Outcome::Page => {
+        Outcome::LoginPage | Outcome::Fault => Judgement::undecided(decisive.describe()).cite(&decisive.cites),
+        _ if decisive.out_of_order() => Judgement::undecided(decisive.describe()).cite(&decisive.cites),
+        Outcome::Error | Outcome::Empty | Outcome::ErrorElsewhere | Outcome::Page => {
             Judgement::broken(format!("a request with an unknown parameter led to {}", decisive.describe()))
                 .cite(decisive.cites.iter().rev())
         }
-        Outcome::LoginPage | Outcome::Fault => Judgement::undecided(decisive.describe()).cite(&decisive.cites),
     }
 }
 
