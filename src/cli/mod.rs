@@ -1,7 +1,15 @@
 //! The command line: clap types and one small file per command.
 
+pub mod explain;
+mod explain_exchange;
+pub mod filter;
+pub mod list;
+pub mod needs;
+pub mod recheck;
+pub mod report;
 pub mod run;
 pub mod shared;
+pub mod text;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +32,14 @@ pub struct Cli {
 pub enum Command {
     /// Run the clauses of the chosen levels against a target and write reports
     Run(run::RunArgs),
+    /// List levels, requirements, clauses, scenarios, editions, bindings or needs
+    List(list::ListArgs),
+    /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
+    Explain(explain::ExplainArgs),
+    /// Judge what an earlier run saw again, also under another edition; sends nothing
+    Recheck(recheck::RecheckArgs),
+    /// Other formats from a finished run, and what changed between two
+    Report(report::ReportArgs),
 }
 
 /// Does what the command line says; the answer is the exit code.
@@ -31,7 +47,12 @@ pub enum Command {
 /// # Errors
 /// A mistake of the user or ours, as a diagnostic.
 pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
+    let profiles = cli.profiles.as_deref();
     match cli.command {
-        Command::Run(args) => run::run(args, cli.profiles.as_deref()).await,
+        Command::Run(args) => run::run(args, profiles).await,
+        Command::List(args) => list::list(&args, profiles),
+        Command::Explain(args) => explain::explain(&args, profiles),
+        Command::Recheck(args) => recheck::recheck(&args, profiles),
+        Command::Report(args) => report::report(&args),
     }
 }

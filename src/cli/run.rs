@@ -7,12 +7,14 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
+use super::filter::known_patterns;
 use super::shared::{catalogue, edition, stdout_style, style};
 use crate::baseline::Baseline;
-use crate::catalogue::{Catalogue, glob};
+use crate::catalogue::Catalogue;
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::keys::SuiteKeys;
 use crate::error::{Error, exit};
+use crate::model::report::Report;
 use crate::model::target::CounterpartAt;
 use crate::model::{FaultClass, Level, LevelVerdict, Role};
 use crate::plan::{Ask, Plan};
@@ -145,11 +147,11 @@ fn conclude(args: &RunArgs, finished: &Finished, out: &OutDir, stale: &[String],
         return Err(Error::output(format!("the reports could not be written: {fault}"), fault.hint()));
     }
     eprintln!("reports: {}", dir.display());
-    Ok(exit_code(finished, stale, allow_incomplete))
+    Ok(exit_code(report, stale, allow_incomplete))
 }
 
-fn exit_code(finished: &Finished, stale: &[String], allow_incomplete: bool) -> u8 {
-    let report = &finished.report;
+/// The exit code that a report means.
+pub(super) fn exit_code(report: &Report, stale: &[String], allow_incomplete: bool) -> u8 {
     let any = |verdict| report.levels.iter().any(|level| level.verdict == verdict);
     if report.run.interrupted {
         exit::INTERRUPTED
@@ -301,22 +303,7 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
             }
         }
     }
-    let known = |patterns: &[String], all: &[String], what: &str| match patterns
-        .iter()
-        .find(|pattern| !all.iter().any(|name| glob(pattern, name)))
-    {
-        Some(pattern) => {
-            let close = crate::catalogue::nearest(pattern, all.iter().map(String::as_str));
-            Err(Error::usage(format!("no {what} matches `{pattern}`"), format!("Did you mean `{close}`?")))
-        }
-        None => Ok(()),
-    };
-    let ids: Vec<String> = catalogue.clauses.iter().flat_map(|clause| [clause.id.clone(), clause.slug().to_owned()]).collect();
-    known(&args.clause, &ids, "clause")?;
-    let scenarios: Vec<String> = crate::suites::all().iter().map(|suite| suite.id().to_owned()).collect();
-    known(&args.scenario, &scenarios, "scenario")?;
-    let bindings: Vec<String> = catalogue.clauses.iter().map(|clause| clause.binding.clone()).collect();
-    known(&args.binding, &bindings, "binding")?;
+    known_patterns(catalogue, &args.clause, &args.scenario, &args.binding)?;
     let ask = Ask {
         levels,
         roles,
