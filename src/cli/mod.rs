@@ -1,13 +1,16 @@
 //! The command line: clap types and one small file per command.
 
+pub mod docs;
 pub mod explain;
 mod explain_exchange;
 pub mod filter;
+mod keys_file;
 pub mod list;
 pub mod needs;
 pub mod recheck;
 pub mod report;
 pub mod run;
+pub mod serve;
 pub mod shared;
 pub mod text;
 
@@ -36,10 +39,16 @@ pub enum Command {
     List(list::ListArgs),
     /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
     Explain(explain::ExplainArgs),
+    /// Start a reference peer to play with
+    Serve(serve::ServeArgs),
     /// Judge what an earlier run saw again, also under another edition; sends nothing
     Recheck(recheck::RecheckArgs),
     /// Other formats from a finished run, and what changed between two
     Report(report::ReportArgs),
+    /// Print a completion script for a shell
+    Completions(docs::CompletionsArgs),
+    /// Print the manual page, or write a page for every command
+    Man(docs::ManArgs),
 }
 
 /// Does what the command line says; the answer is the exit code.
@@ -53,6 +62,9 @@ pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
         Command::List(args) => list::list(&args, profiles),
         Command::Explain(args) => explain::explain(&args, profiles),
         Command::Recheck(args) => recheck::recheck(&args, profiles),
+        Command::Serve(args) => serve::serve(&args, profiles).await,
         Command::Report(args) => report::report(&args),
+        Command::Completions(args) => docs::completions(&args),
+        Command::Man(args) => docs::man(&args),
     }
 }
