@@ -55,7 +55,8 @@ pub fn keys_in(dir: &Path) -> Result<(SuiteKeys, bool), Error> {
     let path = dir.join(KEYS_FILE);
     match std::fs::read_to_string(&path) {
         Ok(text) => SuiteKeys::parse(&text).map(|keys| (keys, false)).map_err(|fault| {
-            let help = "It is not written over, because its public keys may be registered. Restore it, or move it away for new keys.";
+            let help =
+                "It is not written over, because its public keys may be registered. Restore it, or move it away for new keys.";
             Error::usage(format!("{}: {fault}", path.display()), help)
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -66,6 +67,8 @@ pub fn keys_in(dir: &Path) -> Result<(SuiteKeys, bool), Error> {
             put(options.open(&path), &path, &keys.to_file())?;
             Ok((keys, true))
         }
-        Err(error) => Err(Error::usage(format!("{} cannot be read: {error}", path.display()), "Check its owner and permissions.")),
+        Err(error) => {
+            Err(Error::usage(format!("{} cannot be read: {error}", path.display()), "Check its owner and permissions."))
+        }
     }
 }

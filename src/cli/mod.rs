@@ -1,9 +1,16 @@
 //! The command line: clap types and one small file per command.
 
 pub mod docs;
+pub mod doctor;
+mod doctor_local;
+mod doctor_login;
+mod doctor_net;
 pub mod explain;
 mod explain_exchange;
 pub mod filter;
+pub mod init;
+mod init_file;
+mod init_print;
 mod keys_file;
 pub mod list;
 pub mod needs;
@@ -39,6 +46,10 @@ pub enum Command {
     List(list::ListArgs),
     /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
     Explain(explain::ExplainArgs),
+    /// Write a commented target file from an issuer URL, and print what to register there
+    Init(init::InitArgs),
+    /// Check target file, network, TLS, clock, browser, login and hooks; gives advice, never a verdict
+    Doctor(doctor::DoctorArgs),
     /// Start a reference peer to play with
     Serve(serve::ServeArgs),
     /// Judge what an earlier run saw again, also under another edition; sends nothing
@@ -62,6 +73,8 @@ pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
         Command::List(args) => list::list(&args, profiles),
         Command::Explain(args) => explain::explain(&args, profiles),
         Command::Recheck(args) => recheck::recheck(&args, profiles),
+        Command::Init(args) => init::init(&args, profiles).await,
+        Command::Doctor(args) => doctor::doctor(&args, profiles).await,
         Command::Serve(args) => serve::serve(&args, profiles).await,
         Command::Report(args) => report::report(&args),
         Command::Completions(args) => docs::completions(&args),

@@ -190,17 +190,26 @@ impl OutDir {
     }
 }
 
-/// The target and how to reach it; for the embedded peer the peer itself, which lives as long as the second value.
-async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Embedded>), Error> {
-    let choice = |target: Option<&str>| match (&args.browser_url, args.browser, target) {
-        (Some(url), ..) => Ok(Browser::Connect(url.clone())),
+/// Which user agent: the command line wins over the target file.
+///
+/// # Errors
+/// The target file names none.
+pub(super) fn browser(url: Option<&str>, flag: Option<BrowserChoice>, target: Option<&str>) -> Result<Browser, Error> {
+    match (url, flag, target) {
+        (Some(url), ..) => Ok(Browser::Connect(url.to_owned())),
         (_, Some(BrowserChoice::Chrome), _) | (_, None, Some("chrome")) => Ok(Browser::Chrome),
         (_, Some(BrowserChoice::Form), _) | (_, None, Some("form")) => Ok(Browser::Form),
         (_, Some(BrowserChoice::Auto), _) | (_, None, None | Some("auto")) => Ok(Browser::Auto),
-        (_, None, Some(other)) => {
-            Err(Error::usage(format!("run.browser `{other}` in the target file is none of auto, chrome and form"), "Mend it."))
-        }
-    };
+        (_, None, Some(other)) => Err(Error::usage(
+            format!("run.browser `{other}` in the target file is none of auto, chrome and form"),
+            "Write one of them.",
+        )),
+    }
+}
+
+/// The target and how to reach it; for the embedded peer the peer itself, which lives as long as the second value.
+async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Embedded>), Error> {
+    let choice = |target: Option<&str>| browser(args.browser_url.as_deref(), args.browser, target);
     let interactive = !args.non_interactive && std::io::stdin().is_terminal();
     if let Some(path) = &args.target {
         let loaded = target_file::load(path, catalogue)?;

@@ -58,9 +58,8 @@ pub async fn serve(args: &ServeArgs, profiles: Option<&Path>) -> Result<u8, Erro
     let (keys, _) = keys_in(home.path())?;
     let public =
         PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
-    let ca = Arc::new(
-        TestCa::new("ipsie-conform reference authority").map_err(|error| Error::Suite { message: error.to_string() })?,
-    );
+    let ca =
+        Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| Error::Suite { message: error.to_string() })?);
     let peer = embedded_at(&args.listen, ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(|fault| {
         Error::prerequisite(fault.to_string(), "Give --listen another address and port; port 0 takes a free one.")
     })?;
@@ -165,7 +164,8 @@ fn write_files(dir: &Path, peer: &Embedded, ca: &TestCa, twists: &[Twist]) -> Re
     }
     let text = toml::to_string(&target).map_err(|error| Error::Suite { message: error.to_string() })?;
     let path = dir.join("target.toml");
-    let head = "# The reference identity service of `ipsie-conform serve idp`. Its ports and secrets change with every start.\n\n";
+    let head =
+        "# The reference identity service of `ipsie-conform serve idp`. Its ports and secrets change with every start.\n\n";
     write_plain(&path, &format!("{head}{text}"))?;
     Ok(path)
 }
