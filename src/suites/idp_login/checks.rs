@@ -302,6 +302,3 @@ fn a_multi_factor_login_is_reported(seen: &Seen) -> Judgement {
     };
     judgement.expected(expected, observed).cite(cite)
 }
-
-#[cfg(test)]
-mod tests;

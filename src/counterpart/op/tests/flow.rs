@@ -230,7 +230,7 @@ async fn starting_is_cheap_and_dropping_closes_every_port() {
     let udp: Vec<SocketAddr> = started.iter().map(|op| op.dns_addr).collect();
     drop(started);
     for _ in 0..100 {
-        let tcp_free = ports.iter().all(|port| TcpListener::bind(port).is_ok());
+        let tcp_free = ports.iter().all(|port| std::net::TcpListener::bind(port).is_ok());
         if tcp_free && udp.iter().all(|port| std::net::UdpSocket::bind(port).is_ok()) {
             return;
         }
