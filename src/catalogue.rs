@@ -322,7 +322,7 @@ mod tests {
             (
                 "check without clause",
                 Box::new(|text| {
-                    let start = text.find("[[clause]]").unwrap();
+                    let start = text.find("\n[[clause]]").unwrap() + 1;
                     let end = text[start + 10..].find("[[clause]]").unwrap() + start + 10;
                     format!("{}{}", &text[..start], &text[end..])
                 }),
