@@ -5,7 +5,7 @@ use crate::model::{Exchange, Message};
 use crate::report::view::{Style, cut, one_line, span, visible};
 
 /// Lines and characters of a body shown at most; `exchanges.har` has all of it.
-const BODY_LINES: usize = 30;
+const BODY_LINES: usize = 120;
 const BODY_LINE: usize = 400;
 
 /// Appends an exchange: request, then response.

@@ -1,0 +1,7 @@
+//! The program as a user meets it: what it prints, writes and answers, on good days and bad ones.
+
+mod finished;
+mod hostile;
+mod peers;
+mod support;
+mod texts;
