@@ -62,7 +62,7 @@ impl Baseline {
             let Some(row) = report.clauses.iter_mut().find(|row| row.id == entry.clause) else { continue };
             match row.verdict {
                 Verdict::Fail if entry.expires.parse::<Date>().is_ok_and(|date| date >= today) => {
-                    row.baseline = Some(entry.reason.clone())
+                    row.baseline = Some(entry.reason.clone());
                 }
                 Verdict::Fail => {}
                 // What was not tested says nothing of the entry.

@@ -302,7 +302,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_file_and_line() {
-        let cases: [(&str, Box<dyn Fn(&str) -> String>, &str); 5] = [
+        type Change = Box<dyn Fn(&str) -> String>;
+        let cases: [(&str, Change, &str); 5] = [
             ("unknown key", Box::new(|text| text.replacen("wait_s", "wait_seconds", 1)), "unknown field `wait_seconds`"),
             (
                 "missing requirement",
@@ -322,8 +323,8 @@ mod tests {
             (
                 "check without clause",
                 Box::new(|text| {
-                    let start = text.find("\n[[clause]]").unwrap() + 1;
-                    let end = text[start + 10..].find("[[clause]]").unwrap() + start + 10;
+                    let start = text.find("\n[[clause]]").unwrap();
+                    let end = text[start + 10..].find("\n[[clause]]").unwrap() + start + 10;
                     format!("{}{}", &text[..start], &text[end..])
                 }),
                 "has no clause",

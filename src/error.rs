@@ -34,21 +34,10 @@ pub enum Error {
         /// What to do about it.
         help: String,
     },
-    /// A place in the target file (or baseline file) is wrong.
-    #[error("{message}")]
-    #[diagnostic(code(target_file), help("{help}"))]
-    File {
-        /// What is wrong.
-        message: String,
-        /// What to do about it.
-        help: String,
-        /// The file.
-        #[source_code]
-        source_code: NamedSource<String>,
-        /// The place.
-        #[label("here")]
-        at: Option<SourceSpan>,
-    },
+    /// A place in the target file is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] Box<FileFault>),
     /// The profiles are wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -80,6 +69,23 @@ pub enum Error {
     },
 }
 
+/// A mistake in a file of the user, with its place.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+#[diagnostic(code(target_file), help("{help}"))]
+pub struct FileFault {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+    /// The file.
+    #[source_code]
+    pub source_code: NamedSource<String>,
+    /// The place.
+    #[label("here")]
+    pub at: Option<SourceSpan>,
+}
+
 impl Error {
     /// The command line is wrong.
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
@@ -99,7 +105,7 @@ impl Error {
     /// The exit code that tells this mistake apart.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage { .. } | Error::File { .. } | Error::Profile(_) => exit::USAGE,
+            Error::Usage { .. } | Error::File(_) | Error::Profile(_) => exit::USAGE,
             Error::Prerequisite { .. } => exit::UNREACHABLE,
             Error::Output { .. } | Error::Suite { .. } => exit::SUITE,
         }

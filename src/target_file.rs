@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use miette::NamedSource;
 
 use crate::catalogue::{Catalogue, nearest};
-use crate::error::Error;
+use crate::error::{Error, FileFault};
 use crate::model::Role;
 use crate::model::target::{ClientAuth, Target};
 use crate::stage::hooks::ways;
@@ -32,12 +32,12 @@ struct Source<'a> {
 impl Source<'_> {
     fn fault(&self, at: Option<Range<usize>>, message: impl Into<String>, help: impl Into<String>) -> Error {
         let place = at.as_ref().map(|at| format!(":{}", self.text[..at.start.min(self.text.len())].matches('\n').count() + 1));
-        Error::File {
+        Error::from(Box::new(FileFault {
             message: format!("{}{}: {}", self.path.display(), place.unwrap_or_default(), message.into()),
             help: help.into(),
             source_code: NamedSource::new(self.path.display().to_string(), self.text.clone()).with_language("toml"),
             at: at.map(|at| (at.start, at.end.saturating_sub(at.start)).into()),
-        }
+        }))
     }
 
     /// Where a text stands, for mistakes that the parser does not place.

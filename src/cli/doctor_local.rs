@@ -95,7 +95,7 @@ pub async fn hooks(target: &Target, findings: &mut Findings) {
             match tokio::time::timeout(Duration::from_secs(5), resolve.connect(&host, port)).await {
                 Ok(Ok(_)) => findings.ok(&format!("hook {name}: {host}:{port} answers (not called)")),
                 Ok(Err(error)) => {
-                    findings.problem(&format!("hook {name}: {host}:{port}: {error}"), "Check http.url of the hook.")
+                    findings.problem(&format!("hook {name}: {host}:{port}: {error}"), "Check http.url of the hook.");
                 }
                 Err(_) => findings.problem(&format!("hook {name}: {host}:{port} does not answer"), "Check http.url of the hook."),
             }

@@ -41,7 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the clauses of the chosen levels against a target and write reports
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// List levels, requirements, clauses, scenarios, editions, bindings or needs
     List(list::ListArgs),
     /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
@@ -69,7 +69,7 @@ pub enum Command {
 pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
     let profiles = cli.profiles.as_deref();
     match cli.command {
-        Command::Run(args) => run::run(args, profiles).await,
+        Command::Run(args) => run::run(*args, profiles).await,
         Command::List(args) => list::list(&args, profiles),
         Command::Explain(args) => explain::explain(&args, profiles),
         Command::Recheck(args) => recheck::recheck(&args, profiles),

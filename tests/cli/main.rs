@@ -1,5 +1,7 @@
 //! The program as a user meets it: what it prints, writes and answers, on good days and bad ones.
 
+#![allow(clippy::unwrap_used)]
+
 mod finished;
 mod hostile;
 mod peers;

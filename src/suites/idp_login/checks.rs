@@ -37,7 +37,7 @@ fn the_code_flow_works(seen: &Seen) -> Judgement {
     match &seen.token {
         Some(token) if token.tokens.iter().any(|name| name == "id_token") => found.saw(&token.cites),
         Some(token) if token.fault.is_some() => {
-            found.undecided(format!("the token request had {}", token.describe()), &token.cites)
+            found.undecided(format!("the token request had {}", token.describe()), &token.cites);
         }
         Some(token) => found.broken(format!("the code gave no ID token: {}", token.describe()), &token.cites),
         None => found.undecided("the code was not redeemed", &authz.cites),
@@ -302,3 +302,6 @@ fn a_multi_factor_login_is_reported(seen: &Seen) -> Judgement {
     };
     judgement.expected(expected, observed).cite(cite)
 }
+
+#[cfg(test)]
+mod tests;
