@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::catalogue::Catalogue;
 use crate::model::report::{ClauseRow, Controls, LevelRow, RequirementRow};
 use crate::model::target::Attestation;
-use crate::model::{Call, Clause, FaultClass, How, Judgement, LevelVerdict, Verdict};
+use crate::model::{Call, Clause, ClauseId, FaultClass, How, Judgement, LevelVerdict, Verdict};
 use crate::plan::{Fate, Plan, Planned};
 use crate::suites;
 
@@ -45,6 +45,9 @@ pub struct Observations {
     pub scenarios: Vec<Observation>,
     /// The operator's statements.
     pub attest: BTreeMap<String, Attestation>,
+    /// What the plan did about each clause; without it the run cannot be judged again.
+    #[serde(default)]
+    pub fates: BTreeMap<ClauseId, Fate>,
 }
 
 impl Observations {
@@ -93,7 +96,7 @@ pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
 
 /// Judges the clauses of one scenario as soon as it has ended, for the live view.
 pub fn of_scenario(plan: &Plan, observation: &Observation, attest: &BTreeMap<String, Attestation>) -> Vec<ClauseRow> {
-    let one = Observations { scenarios: vec![observation.clone()], attest: attest.clone() };
+    let one = Observations { scenarios: vec![observation.clone()], attest: attest.clone(), ..Observations::default() };
     let Some(suite) = suites::all().iter().find(|suite| suite.id() == observation.scenario) else { return Vec::new() };
     let ids = suite.clauses();
     clauses(plan, &one).into_iter().filter(|row| ids.contains(&row.id.as_str())).collect()

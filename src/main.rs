@@ -7,6 +7,8 @@ use ipsie_conform::cli::{Cli, dispatch};
 use ipsie_conform::error::exit;
 
 fn main() -> ExitCode {
+    // Messages name URLs and paths, which must survive copying.
+    let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,10 +1,12 @@
 //! Catalogue x target x levels -> plan: what is tested, what is skipped, and why. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, glob};
 use crate::model::target::{ClientAuth, Idp, Target};
-use crate::model::{Clause, How, Level, Role};
+use crate::model::{Clause, ClauseId, How, Level, Role};
 use crate::suite::Suite;
 use crate::suites;
 
@@ -28,7 +30,8 @@ pub struct Ask {
 }
 
 /// What is done about a clause.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// A scenario decides it.
     Tested,
@@ -87,6 +90,32 @@ impl Plan {
         }
         suites.sort_by_key(|suite| suites::all().iter().position(|known| known.id() == suite.id()));
         Plan { levels: ask.levels.clone(), roles: ask.roles.clone(), edition: ask.edition.clone(), clauses, suites }
+    }
+
+    /// The plan of an earlier run, by the fates it recorded, under this edition. What that run did not plan because its own edition does
+    /// not demand it, is not run.
+    pub fn again(
+        catalogue: &Catalogue,
+        levels: Vec<Level>,
+        roles: Vec<Role>,
+        edition: &str,
+        fates: &BTreeMap<ClauseId, Fate>,
+    ) -> Plan {
+        let off = catalogue.edition(edition).map(|edition| edition.off.clone()).unwrap_or_default();
+        let unplanned = || Fate::NotRun("the recorded run did not plan this clause: run again".into());
+        let clauses: Vec<Planned> = catalogue
+            .clauses
+            .iter()
+            .filter(|clause| roles.contains(&clause.role) && levels.iter().any(|level| level.includes(clause.level)))
+            .filter(|clause| !off.iter().any(|pattern| glob(pattern, &clause.id)))
+            .map(|clause| Planned { clause: clause.clone(), fate: fates.get(&clause.id).cloned().unwrap_or_else(unplanned) })
+            .collect();
+        Plan { levels, roles, edition: edition.to_owned(), clauses, suites: Vec::new() }
+    }
+
+    /// What is done about each clause, for [`Plan::again`].
+    pub fn fates(&self) -> BTreeMap<ClauseId, Fate> {
+        self.clauses.iter().map(|planned| (planned.clause.id.clone(), planned.fate.clone())).collect()
     }
 
     /// Ids of the clauses that scenarios decide.

@@ -71,7 +71,7 @@ pub async fn run(
     }
     world.agent.close().await;
 
-    let observations = Observations { scenarios, attest: world.target.attest.clone() };
+    let observations = Observations { scenarios, attest: world.target.attest.clone(), fates: plan.fates() };
     let (requests, logins, waited) = world.recorder.counts();
     let (evidence, pngs) = world.recorder.evidence();
     let clauses = judge::clauses(plan, &observations);

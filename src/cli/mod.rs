@@ -1,8 +1,26 @@
 //! The command line: clap types and one small file per command.
 
+pub mod docs;
+pub mod doctor;
+mod doctor_local;
+mod doctor_login;
+mod doctor_net;
+pub mod explain;
+mod explain_exchange;
+pub mod filter;
+pub mod init;
+mod init_file;
+mod init_print;
+mod keys_file;
+pub mod list;
+pub mod needs;
+pub mod recheck;
+pub mod report;
 pub mod run;
 pub mod selftest;
+pub mod serve;
 pub mod shared;
+pub mod text;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +43,24 @@ pub struct Cli {
 pub enum Command {
     /// Run the clauses of the chosen levels against a target and write reports
     Run(Box<run::RunArgs>),
+    /// List levels, requirements, clauses, scenarios, editions, bindings or needs
+    List(list::ListArgs),
+    /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
+    Explain(explain::ExplainArgs),
+    /// Write a commented target file from an issuer URL, and print what to register there
+    Init(init::InitArgs),
+    /// Check target file, network, TLS, clock, browser, login and hooks; gives advice, never a verdict
+    Doctor(doctor::DoctorArgs),
+    /// Start a reference peer to play with
+    Serve(serve::ServeArgs),
+    /// Judge what an earlier run saw again, also under another edition; sends nothing
+    Recheck(recheck::RecheckArgs),
+    /// Other formats from a finished run, and what changed between two
+    Report(report::ReportArgs),
+    /// Print a completion script for a shell
+    Completions(docs::CompletionsArgs),
+    /// Print the manual page, or write a page for every command
+    Man(docs::ManArgs),
     /// Start the reference peers with every defect in turn: the kill matrix
     Selftest(selftest::SelftestArgs),
 }
@@ -34,8 +70,18 @@ pub enum Command {
 /// # Errors
 /// A mistake of the user or ours, as a diagnostic.
 pub async fn dispatch(cli: Cli) -> Result<u8, Error> {
+    let profiles = cli.profiles.as_deref();
     match cli.command {
-        Command::Run(args) => run::run(*args, cli.profiles.as_deref()).await,
-        Command::Selftest(args) => selftest::selftest(args, cli.profiles.as_deref()).await,
+        Command::Run(args) => run::run(*args, profiles).await,
+        Command::List(args) => list::list(&args, profiles),
+        Command::Explain(args) => explain::explain(&args, profiles),
+        Command::Recheck(args) => recheck::recheck(&args, profiles),
+        Command::Init(args) => init::init(&args, profiles).await,
+        Command::Doctor(args) => doctor::doctor(&args, profiles).await,
+        Command::Serve(args) => serve::serve(&args, profiles).await,
+        Command::Report(args) => report::report(&args),
+        Command::Completions(args) => docs::completions(&args),
+        Command::Man(args) => docs::man(&args),
+        Command::Selftest(args) => selftest::selftest(args, profiles).await,
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
+use super::filter::known_patterns;
 use super::shared::{catalogue, edition, stdout_style, style};
 use crate::baseline::Baseline;
-use crate::catalogue::{Catalogue, glob};
+use crate::catalogue::Catalogue;
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::keys::SuiteKeys;
 use crate::error::{Error, exit};
+use crate::model::report::Report;
 use crate::model::target::CounterpartAt;
 use crate::model::{FaultClass, Level, LevelVerdict, Role};
 use crate::plan::{Ask, Plan};
@@ -145,11 +147,11 @@ fn conclude(args: &RunArgs, finished: &Finished, out: &OutDir, stale: &[String],
         return Err(Error::output(format!("the reports could not be written: {fault}"), fault.hint()));
     }
     eprintln!("reports: {}", dir.display());
-    Ok(exit_code(finished, stale, allow_incomplete))
+    Ok(exit_code(report, stale, allow_incomplete))
 }
 
-fn exit_code(finished: &Finished, stale: &[String], allow_incomplete: bool) -> u8 {
-    let report = &finished.report;
+/// The exit code that a report means.
+pub(super) fn exit_code(report: &Report, stale: &[String], allow_incomplete: bool) -> u8 {
     let any = |verdict| report.levels.iter().any(|level| level.verdict == verdict);
     if report.run.interrupted {
         exit::INTERRUPTED
@@ -188,17 +190,26 @@ impl OutDir {
     }
 }
 
-/// The target and how to reach it; for the embedded peer the peer itself, which lives as long as the second value.
-async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Embedded>), Error> {
-    let choice = |target: Option<&str>| match (&args.browser_url, args.browser, target) {
-        (Some(url), ..) => Ok(Browser::Connect(url.clone())),
+/// Which user agent: the command line wins over the target file.
+///
+/// # Errors
+/// The target file names none.
+pub(super) fn browser(url: Option<&str>, flag: Option<BrowserChoice>, target: Option<&str>) -> Result<Browser, Error> {
+    match (url, flag, target) {
+        (Some(url), ..) => Ok(Browser::Connect(url.to_owned())),
         (_, Some(BrowserChoice::Chrome), _) | (_, None, Some("chrome")) => Ok(Browser::Chrome),
         (_, Some(BrowserChoice::Form), _) | (_, None, Some("form")) => Ok(Browser::Form),
         (_, Some(BrowserChoice::Auto), _) | (_, None, None | Some("auto")) => Ok(Browser::Auto),
-        (_, None, Some(other)) => {
-            Err(Error::usage(format!("run.browser `{other}` in the target file is none of auto, chrome and form"), "Mend it."))
-        }
-    };
+        (_, None, Some(other)) => Err(Error::usage(
+            format!("run.browser `{other}` in the target file is none of auto, chrome and form"),
+            "Write one of them.",
+        )),
+    }
+}
+
+/// The target and how to reach it; for the embedded peer the peer itself, which lives as long as the second value.
+async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Embedded>), Error> {
+    let choice = |target: Option<&str>| browser(args.browser_url.as_deref(), args.browser, target);
     let interactive = !args.non_interactive && std::io::stdin().is_terminal();
     if let Some(path) = &args.target {
         let loaded = target_file::load(path, catalogue)?;
@@ -301,22 +312,7 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
             }
         }
     }
-    let known = |patterns: &[String], all: &[String], what: &str| match patterns
-        .iter()
-        .find(|pattern| !all.iter().any(|name| glob(pattern, name)))
-    {
-        Some(pattern) => {
-            let close = crate::catalogue::nearest(pattern, all.iter().map(String::as_str));
-            Err(Error::usage(format!("no {what} matches `{pattern}`"), format!("Did you mean `{close}`?")))
-        }
-        None => Ok(()),
-    };
-    let ids: Vec<String> = catalogue.clauses.iter().flat_map(|clause| [clause.id.clone(), clause.slug().to_owned()]).collect();
-    known(&args.clause, &ids, "clause")?;
-    let scenarios: Vec<String> = crate::suites::all().iter().map(|suite| suite.id().to_owned()).collect();
-    known(&args.scenario, &scenarios, "scenario")?;
-    let bindings: Vec<String> = catalogue.clauses.iter().map(|clause| clause.binding.clone()).collect();
-    known(&args.binding, &bindings, "binding")?;
+    known_patterns(catalogue, &args.clause, &args.scenario, &args.binding)?;
     let ask = Ask {
         levels,
         roles,

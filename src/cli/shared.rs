@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::catalogue::{Catalogue, nearest};
 use crate::error::Error;
+use crate::report::json::ReadFault;
 use crate::report::view::Style;
 
 /// The catalogue of the binary, or of a folder.
@@ -13,6 +14,18 @@ pub fn catalogue(profiles: Option<&Path>) -> Result<Catalogue, Error> {
         Some(dir) => Catalogue::from_dir(dir)?,
         None => Catalogue::embedded()?,
     })
+}
+
+/// What was read of an earlier run, or the user's mistake about its directory.
+pub fn saved<T>(read: Result<T, ReadFault>) -> Result<T, Error> {
+    read.map_err(|fault| Error::usage(fault.to_string(), sentence(fault.hint())))
+}
+
+/// A hint as a sentence.
+fn sentence(hint: &str) -> String {
+    let mut chars = hint.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", chars.as_str())
 }
 
 /// Colour and width for a stream: colour only on a terminal and without NO_COLOR.

@@ -47,6 +47,17 @@ pub async fn embedded(
     counterpart: CounterpartAt,
     twists: &[Twist],
 ) -> Result<Embedded, ListenFault> {
+    embedded_at("127.0.0.1:0", ca, keys, counterpart, twists).await
+}
+
+/// As [`embedded`], with its TLS endpoint at this address and port.
+pub async fn embedded_at(
+    listen: &str,
+    ca: Arc<TestCa>,
+    keys: &PublicKeys,
+    counterpart: CounterpartAt,
+    twists: &[Twist],
+) -> Result<Embedded, ListenFault> {
     let hook_token = random(24);
     let users: Vec<OpUser> = ["alice", "bob"]
         .map(|name| OpUser { name: name.into(), password: random(15), totp: base32_secret(), reusable_codes: true })
@@ -57,7 +68,7 @@ pub async fn embedded(
         secrets.insert(format!("embedded:{}-totp", user.name), user.totp.clone());
     }
     let op = ReferenceOp::start(OpConfig {
-        listen: "127.0.0.1:0".into(),
+        listen: listen.into(),
         issuer: ISSUER.into(),
         clients: registrations(keys, &counterpart),
         users,

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 
-use super::view::{EMBEDDED, Group, Style, brief, counts, cut, fix_first, groups, level_title, many, one_line, span, span_s};
+use super::view::{
+    EMBEDDED, Group, Style, brief, counts, cut, fix_first, groups, level_title, many, one_line, shell_word, span, span_s,
+};
 use crate::model::report::{ClauseRow, Report};
 use crate::model::{LevelVerdict, Verdict};
 
@@ -157,13 +159,13 @@ impl Page<'_> {
             self.text(out, &format!("longest scenario: {} ({})", one_line(&row.id), span(row.duration_ms)), 2)?;
         }
         writeln!(out)?;
-        self.text(out, &format!("More of a clause:   ipsie-conform explain CLAUSE --report {}", self.dir()), 0)?;
-        self.text(out, &format!("With all evidence:  ipsie-conform report render --format html {}", self.dir()), 0)
+        // Never wrapped: these lines are there to be copied.
+        writeln!(out, "More of a clause:   ipsie-conform explain CLAUSE --report {}", self.dir())?;
+        writeln!(out, "With all evidence:  ipsie-conform report render --format html {}", self.dir())
     }
 
     fn dir(&self) -> String {
-        let dir = self.view.dir.as_deref().map_or_else(|| "DIR".to_owned(), one_line);
-        if dir.contains(' ') { format!("'{dir}'") } else { dir }
+        self.view.dir.as_deref().map_or_else(|| "DIR".to_owned(), shell_word)
     }
 
     fn table(&self) -> Table {

@@ -175,6 +175,13 @@ pub fn one_line(text: &str) -> String {
     visible(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A word as it can be pasted into a shell: in single quotes where it needs them.
+pub fn shell_word(text: &str) -> String {
+    let word = one_line(text);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 fn hidden(c: char) -> bool {
     // Bidirectional controls and invisible marks (Unicode TR 36), non-characters (invalid in XML 1.0).
     c.is_control()
@@ -204,6 +211,11 @@ mod tests {
     fn hostile_text_cannot_drive_a_terminal() {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}\u{7}c\r\n"), "a\\u{1b}[31mb\\u{202e}\\u{7}c\n");
         assert_eq!(one_line(" a\n  b "), "a b");
+    }
+
+    #[test]
+    fn a_directory_can_be_pasted_into_a_shell() {
+        assert_eq!([shell_word("a/b-1"), shell_word("a b"), shell_word("it's")], ["a/b-1", "'a b'", "'it'\\''s'"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Redaction, at the moment evidence is recorded: no password, client secret, private key, cookie value or live token
 //! ever reaches a file.
 
-use std::sync::RwLock;
+use std::sync::{LazyLock, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::model::Message;
+use crate::wire::jose::random;
 
 /// Parameters and JSON members whose values are replaced by a digest wherever they stand.
 const SENSITIVE: [&str; 18] = [
@@ -98,7 +99,7 @@ impl Redactor {
                 out = out.replace(value.as_str(), &format!("[{name}]"));
             }
         }
-        jwts(&out)
+        parameters(&jwts(&out))
     }
 
     /// A URL with sensitive query and fragment parameters replaced.
@@ -179,9 +180,12 @@ impl Redactor {
     }
 }
 
-/// `[sha256:0123456789ab]`: tells two values apart without showing either.
+/// Keys the digests, so that a weak password cannot be guessed from its own.
+static SALT: LazyLock<String> = LazyLock::new(|| random(32));
+
+/// `[sha256:0123456789ab]`: tells two values of one run apart without showing either.
 pub fn mark(value: &str) -> String {
-    let hash = digest(&SHA256, value.as_bytes());
+    let hash = digest(&SHA256, format!("{}{value}", *SALT).as_bytes());
     let hex: String = hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("[sha256:{hex}]")
 }
@@ -281,6 +285,34 @@ fn jwts(text: &str) -> String {
     out
 }
 
+/// Replaces sensitive parameters of URLs in running text: many servers repeat a redirect's target in its body.
+fn parameters(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('=') {
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
+        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let name = &before[before.trim_end_matches(named).len()..];
+        let start = before.len() - name.len();
+        // An ampersand may be written `&amp;`, or as an escape of JSON.
+        let name = name.rsplit("u0026").next().unwrap_or(name);
+        let in_url = before[..start].ends_with(['?', '&', '#', ';', '\\']);
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '<' | '>' | '\\' | ';'))
+            .unwrap_or(after.len());
+        out.push_str(&rest[..=at]);
+        let value = &after[..end];
+        if in_url && sensitive(name) && !value.is_empty() && !value.starts_with('[') {
+            out.push_str(&mark(value));
+        } else {
+            out.push_str(value);
+        }
+        rest = &after[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Values of hidden inputs (CSRF tokens, form_post codes) in a page.
 fn hidden_inputs(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
@@ -331,6 +363,22 @@ mod tests {
         assert!(headers[1].1.starts_with("Bearer [sha256:"));
         let body = redactor.body("application/json", r#"{"access_token":"abc","token_type":"Bearer"}"#);
         assert!(!body.contains("abc") && body.contains("Bearer"));
+    }
+
+    #[test]
+    fn codes_in_the_body_of_a_redirect_become_digests() {
+        let redactor = Redactor::default();
+        for body in [
+            "Redirecting to <a href=\"https://rp/cb?state=s&amp;code=secret-1\">https://rp/cb?code=secret-1&state=s</a>.",
+            r#"{"next":"https://rp/cb?state=s\u0026code=secret-1","code_challenge":"x"}"#,
+            r#"<script>go("https:\/\/rp\/cb?state=s\u0026code=secret-1")</script>"#,
+        ] {
+            for media in ["text/html", "text/plain", "application/json"] {
+                let shown = redactor.body(media, body);
+                assert!(!shown.contains("secret-1") && shown.contains("state=s"), "{media}: {shown}");
+            }
+        }
+        assert_eq!(redactor.text("a = b; code = c, discode=d"), "a = b; code = c, discode=d");
     }
 
     #[test]

@@ -1,0 +1,99 @@
+//! What a clause needs, in the words of the target file.
+
+use serde::Serialize;
+
+/// A need with the target-file keys that meet it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Need {
+    /// Its name in the catalogue.
+    pub need: &'static str,
+    /// Keys of the target file; empty where nothing is to be configured.
+    pub keys: &'static [&'static str],
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const KNOWN: [Need; 18] = [
+    Need {
+        need: "login",
+        keys: &["idp.clients.main", "idp.users"],
+        meaning: "A registered client and a test user who can sign in.",
+    },
+    Need {
+        need: "mfa-login",
+        keys: &["idp.clients.main", "idp.users", "idp.acr_mfa"],
+        meaning: "A test user who signs in with two factors (a one-time code from totp, or a passkey).",
+    },
+    Need { need: "user-password", keys: &["idp.users"], meaning: "A test user with a password." },
+    Need {
+        need: "client-auth-jwt",
+        keys: &["idp.clients.main", "counterpart.keys"],
+        meaning: "The main client authenticates with auth = \"private_key_jwt\".",
+    },
+    Need { need: "second-client", keys: &["idp.clients.second"], meaning: "A second confidential client." },
+    Need {
+        need: "encryption-client",
+        keys: &["idp.clients.encrypted", "counterpart.keys"],
+        meaning: "A client whose ID tokens are encrypted for the suite's key `enc`.",
+    },
+    Need {
+        need: "refresh-token",
+        keys: &["idp.offline_scope", "idp.offline_consent"],
+        meaning: "The product gives refresh tokens to the suite's clients; not applicable where it gives none.",
+    },
+    Need { need: "dpop", keys: &[], meaning: "The product announces DPoP; not applicable where it does not." },
+    Need {
+        need: "par",
+        keys: &[],
+        meaning: "The product announces pushed authorization requests; not applicable where it does not.",
+    },
+    Need { need: "tls", keys: &["network.ca_file", "network.resolve"], meaning: "TLS connections to the product's hosts." },
+    Need { need: "dns", keys: &["network.resolver"], meaning: "A validating DNS resolver; the system's, unless one is named." },
+    Need { need: "identity-marker", keys: &["app.identity_marker"], meaning: "What shows at the application who is signed in." },
+    Need { need: "second-issuer", keys: &[], meaning: "The application accepts a second issuer of the suite." },
+    Need {
+        need: "admin-hook:disable-user",
+        keys: &["hooks.disable-user", "hooks.enable-user"],
+        meaning: "The operator's side disables a user, and enables the user again.",
+    },
+    Need {
+        need: "admin-hook:register-client",
+        keys: &["hooks.register-client", "hooks.unregister-client"],
+        meaning: "The operator's side registers a client with a given redirect URI, and removes it.",
+    },
+    Need {
+        need: "admin-hook:portal-launch",
+        keys: &["hooks.portal-launch"],
+        meaning: "Answers the URL that the product's portal opens for an application.",
+    },
+    Need {
+        need: "admin-hook:set-session-lifetime",
+        keys: &["hooks.set-session-lifetime"],
+        meaning: "The operator's side sets the lifetime of sessions.",
+    },
+    Need {
+        need: "admin-hook:reload-metadata",
+        keys: &["hooks.reload-metadata"],
+        meaning: "The operator's side makes the application read the suite's metadata again.",
+    },
+];
+
+/// A need by its name.
+pub fn need(name: &str) -> Option<&'static Need> {
+    KNOWN.iter().find(|need| need.need == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    #[test]
+    fn every_need_of_the_catalogue_is_explained() {
+        for clause in Catalogue::embedded().unwrap().clauses {
+            for name in &clause.needs {
+                assert!(need(name).is_some(), "{}: {name}", clause.id);
+            }
+        }
+    }
+}

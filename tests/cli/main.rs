@@ -1,0 +1,9 @@
+//! The program as a user meets it: what it prints, writes and answers, on good days and bad ones.
+
+#![allow(clippy::unwrap_used)]
+
+mod finished;
+mod hostile;
+mod peers;
+mod support;
+mod texts;
