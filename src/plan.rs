@@ -160,7 +160,8 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
     }
     let clients = &idp.clients;
     match need {
-        "login" | "user-password" => absent(
+        "user-password" => absent(!idp.users.first().is_some_and(|user| user.password.is_some()), "idp.users (password)"),
+        "login" => absent(
             !idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()),
             "idp.users (name and password)",
         ),

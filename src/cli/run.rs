@@ -14,9 +14,9 @@ use crate::catalogue::Catalogue;
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::keys::SuiteKeys;
 use crate::error::{Error, exit};
-use crate::model::report::Report;
+use crate::model::report::{ClauseRow, Report};
 use crate::model::target::CounterpartAt;
-use crate::model::{FaultClass, Level, LevelVerdict, Role};
+use crate::model::{FaultClass, Level, LevelVerdict, Role, Verdict};
 use crate::plan::{Ask, Plan};
 use crate::report::terminal::View;
 use crate::report::{Format, live, terminal, write_run};
@@ -122,7 +122,7 @@ pub async fn run(args: RunArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let played = play(&catalogue, &plan, setting, sink, stopped).await;
     finish.done();
     let mut finished = played?;
-    let stale = baseline.map(|baseline| baseline.apply(&plan, &mut finished.report)).unwrap_or_default();
+    let stale = baseline.map(|baseline| baseline.apply(&mut finished.report)).unwrap_or_default();
     conclude(&args, &finished, &out, &stale, allow_incomplete)
 }
 
@@ -153,13 +153,17 @@ fn conclude(args: &RunArgs, finished: &Finished, out: &OutDir, stale: &[String],
 /// The exit code that a report means.
 pub(super) fn exit_code(report: &Report, stale: &[String], allow_incomplete: bool) -> u8 {
     let any = |verdict| report.levels.iter().any(|level| level.verdict == verdict);
+    let failed = |of: &dyn Fn(&ClauseRow) -> bool| report.clauses.iter().any(|row| row.strength.gates() && of(row));
+    // A known failure hides nothing that is open beside it.
+    let open = any(LevelVerdict::Incomplete)
+        || (any(LevelVerdict::NonConformant) && failed(&|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun)));
     if report.run.interrupted {
         exit::INTERRUPTED
     } else if report.faults.iter().any(|fault| fault.class == FaultClass::Suite) {
         exit::SUITE
-    } else if any(LevelVerdict::NonConformant) || !stale.is_empty() {
+    } else if failed(&|row| row.verdict == Verdict::Fail && row.baseline.is_none()) || !stale.is_empty() {
         exit::NON_CONFORMANT
-    } else if (any(LevelVerdict::Incomplete) || report.levels.is_empty()) && !allow_incomplete {
+    } else if (open || report.levels.is_empty()) && !allow_incomplete {
         exit::INCOMPLETE
     } else {
         exit::CONFORMANT

@@ -275,7 +275,11 @@ impl Stage {
         }
         let front_channel = front_channel_tokens(&params);
         let mut samples = self.world.samples();
-        samples.codes.extend(code.clone());
+        let alike = request.client == "main" && request.login == "silent" && request.get("client_id") == self.client_id("main");
+        samples.codes.extend(code.clone().map(|code| (alike, code)));
+        for hop in landing.hops.iter().filter(|hop| hop.url.starts_with("http:") && !ours(&hop.url)) {
+            samples.in_clear.push((path_of(&hop.url).to_owned(), hop.exchange.clone()));
+        }
         if reached.is_some() {
             samples.responses += 1;
         }
@@ -302,6 +306,10 @@ impl Stage {
             cites,
         };
         Authz { seen, code, state }
+    }
+
+    fn client_id(&self, name: &str) -> &str {
+        self.world.client(name).map_or("", |client| client.id.as_str())
     }
 
     /// A host of the suite, or below one.

@@ -186,7 +186,7 @@ impl Stage {
         world
             .audience
             .get_or_try_init(|| async {
-                let issuer = world.idp.issuer.clone();
+                let issuer = world.issuer().to_owned();
                 let endpoint = world.endpoint("token_endpoint")?.to_owned();
                 let Some(client) = world.client("main").filter(|client| client.auth == ClientAuth::PrivateKeyJwt) else {
                     return Ok(issuer);

@@ -30,6 +30,8 @@ pub struct TokenRequest {
     pub login: &'static str,
     /// Unix seconds when the login began.
     pub began: i64,
+    /// `Origin` to send, as a script in a browser would.
+    pub origin: Option<String>,
     /// What comes back belongs to the samples of the run; tokens of a misuse do not.
     pub sample: bool,
 }
@@ -50,6 +52,7 @@ impl TokenRequest {
             nonce: Some(request.nonce.clone()),
             login: request.login,
             began: request.began,
+            origin: None,
             sample: true,
         }
     }
@@ -64,6 +67,7 @@ impl TokenRequest {
             nonce: None,
             login: "refresh",
             began: Timestamp::now().as_second(),
+            origin: None,
             sample: true,
         }
     }
@@ -135,6 +139,10 @@ impl Stage {
         for attempt in 0..2 {
             // A fresh assertion and proof for every attempt, else a repeat is refused for the wrong reason.
             let ask = self.authenticated_form(&endpoint, &request.client, request.fields.clone(), request.proof).await?;
+            let ask = match &request.origin {
+                Some(origin) => ask.header("origin", origin),
+                None => ask,
+            };
             let ask = match dpop {
                 Some(dpop) => ask.header("dpop", dpop.proof(&dpop.claims("POST", &endpoint, None))),
                 None => ask,
@@ -174,6 +182,7 @@ impl Stage {
             what: request.what.clone(),
             status: reply.status,
             error: text("error"),
+            told: text("error_description").map(|text| reason_words(&text)),
             tokens,
             token_type: text("token_type"),
             cache_control: reply.header("cache-control").map(str::to_owned),
@@ -275,7 +284,10 @@ impl Stage {
         else {
             return first;
         };
-        let set = reply.json().unwrap_or(Value::Null);
+        // An error page in place of the keys says nothing of the signature.
+        let Some(set) = reply.json().filter(|set| reply.status == 200 && set["keys"].is_array()) else {
+            return Err(NO_JWKS.into());
+        };
         let mut jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
         jwks.set = set.clone();
         jwks.again = true;
@@ -302,6 +314,13 @@ impl Stage {
         }
         reply.ok_or_else(|| Obstacle::suite("no UserInfo request was sent"))
     }
+}
+
+/// What a description says, without what differs from answer to answer (trace ids, times); Entra's `AADSTS` codes stay.
+fn reason_words(description: &str) -> String {
+    let stable = |word: &&str| word.starts_with("AADSTS") || !word.chars().any(|c| c.is_ascii_digit());
+    let words: Vec<&str> = description.split_whitespace().filter(stable).collect();
+    jose::sha256_b64(words.join(" "))
 }
 
 fn unanswered(request: &TokenRequest, fault: NetFault) -> TokenSeen {

@@ -115,8 +115,10 @@ pub struct MainLogin {
 /// Samples of codes and tokens. Never serialised: only estimates and digests of them are.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    /// Authorization codes.
-    pub codes: Vec<String>,
+    /// Authorization codes; true for those of client A in the main user's session.
+    pub codes: Vec<(bool, String)>,
+    /// Requests of the browser to hosts of the identity service without TLS.
+    pub in_clear: Vec<(String, ExchangeId)>,
     /// Access tokens.
     pub access: Vec<String>,
     /// Refresh tokens.
@@ -151,6 +153,11 @@ impl World {
         let able =
             |user: &&User| user.password.is_some() == first.password.is_some() && user.totp.is_some() == first.totp.is_some();
         Ok(users.iter().skip(1).find(able).unwrap_or(first))
+    }
+
+    /// The issuer as the metadata says it; where there is none, as the target file does.
+    pub fn issuer(&self) -> &str {
+        self.discovery.get("issuer").unwrap_or(&self.idp.issuer)
     }
 
     /// A registered client by its name in the target file.

@@ -83,7 +83,7 @@ impl Scenario for ClientAuthentication {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let world = &stage.world;
         let client = world.client("main").ok_or_else(|| missing_client("main"))?.clone();
-        let issuer = world.idp.issuer.clone();
+        let issuer = world.issuer().to_owned();
         let endpoint = world.endpoint("token_endpoint")?.to_owned();
         let key = stage.signer(client.key.as_deref());
         let sign = |claims: &Value| key.sign(&json!({}), claims);
@@ -364,8 +364,10 @@ mod tests {
 
     #[test]
     fn an_issuer_audience_that_is_refused_fails() {
-        let seen =
-            Seen { good: vec![answer("invalid_client"), answer("invalid_client")], ..all("invalid_client", "invalid_client") };
+        let refused = || vec![answer("invalid_client"), answer("invalid_client")];
+        let seen = Seen { good: refused(), ..all("invalid_client", "invalid_client") };
+        assert_eq!(the_issuer_as_audience_is_accepted(&seen).call, Call::Undecided);
+        let seen = Seen { other: vec![answer("invalid_grant"), answer("invalid_grant")], ..seen };
         assert_eq!(the_issuer_as_audience_is_accepted(&seen).call, Call::Broken);
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counterpart::authorize::{host_of, path_of};
 use crate::counterpart::token::TokenRequest;
+use crate::model::target::User;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;
 use crate::stage::browser::recipe::{Typed, Until};
@@ -25,7 +26,7 @@ pub struct Login;
 /// What the login showed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seen {
-    /// The issuer of the target file.
+    /// The issuer of the metadata.
     pub issuer: String,
     /// The authorization response.
     pub authz: AuthzSeen,
@@ -167,12 +168,12 @@ async fn sign_in(stage: &Stage) -> Result<Seen, Obstacle> {
     let arrival = signed_in.landing.arrival.clone().unwrap_or_default();
     const RESPONSE: [&str; 5] = ["code", "state", "iss", "session_state", "scope"];
     Ok(Seen {
-        issuer: world.idp.issuer.clone(),
+        issuer: world.issuer().to_owned(),
         authz: authz.seen,
         hops,
         arrived_by: arrival.method,
         credentials_arrived: arrival.form.iter().any(|(name, _)| !RESPONSE.contains(&name.as_str())),
-        typed: signed_in.typed.iter().map(|typed| typed_word(*typed).to_owned()).collect(),
+        typed: typed_words(user, &signed_in.typed),
         token,
         id_token,
         access,
@@ -183,14 +184,21 @@ async fn sign_in(stage: &Stage) -> Result<Seen, Obstacle> {
     })
 }
 
-fn typed_word(typed: Typed) -> &'static str {
-    match typed {
-        Typed::UserName => "user name",
-        Typed::Password => "password",
-        Typed::OneTimeCode => "one-time code",
-        Typed::Consent => "consent",
-        Typed::Other => "other",
-    }
+/// In words. With a passkey the virtual authenticator answers a prompt, which is neither a password nor a code.
+fn typed_words(user: &User, typed: &[Typed]) -> Vec<String> {
+    let by_passkey = user.passkey.is_some() && !typed.contains(&Typed::Password);
+    typed
+        .iter()
+        .map(|typed| match typed {
+            Typed::UserName => "user name",
+            Typed::Password => "password",
+            Typed::OneTimeCode => "one-time code",
+            Typed::Consent => "consent",
+            Typed::Other if by_passkey => "passkey",
+            Typed::Other => "other",
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 fn hop_seen(stage: &Stage, hop: &Hop) -> HopSeen {
@@ -229,7 +237,7 @@ fn access_seen(token: &str, scope: Option<&str>, response: &TokenSeen) -> Access
             serde_json::Value::Array(many) => many.iter().filter_map(|one| one.as_str()).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        seen.scopes.extend(jws.claims["scope"].as_str().map(words).unwrap_or_default());
+        seen.scopes.extend(jws.claims["scope"].as_str().or(jws.claims["scp"].as_str()).map(words).unwrap_or_default());
         seen.scopes.sort();
         seen.scopes.dedup();
     }

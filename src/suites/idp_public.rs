@@ -72,6 +72,20 @@ impl Scenario for PublicClient {
             scope_missing: stage.offline_scope_missing(),
             leeway_s: world.idp.refresh_leeway_s,
         };
+        if seen.token.as_ref().is_some_and(TokenSeen::refused) {
+            // Browser-only registrations demand the Origin header of a script.
+            let request = stage.request("public")?;
+            let authz = stage.authorize(&context, &request, "public client, as a script in a browser").await?;
+            if let Some(code) = &authz.code {
+                let mut token = TokenRequest::code(&request, code, "token request with Origin");
+                token.origin = Some(world.target.counterpart.public_url.trim_end_matches('/').to_owned());
+                let (with_origin, tokens) = stage.token(&token, None).await?;
+                if with_origin.granted() {
+                    seen.token = Some(with_origin);
+                    seen.id_token = tokens.id_token;
+                }
+            }
+        }
         if !stage.wants("sl1.idp.public-refresh-protected") {
             return Ok(seen);
         }

@@ -30,6 +30,8 @@ pub struct Seen {
     pub access: Estimate,
     /// Algorithms of access tokens that are JWTs.
     pub access_algs: Vec<String>,
+    /// Algorithms of refresh tokens that are JWTs.
+    pub refresh_algs: Vec<String>,
     /// Randomness of opaque refresh tokens.
     pub refresh: Estimate,
     /// Every ID token.
@@ -49,18 +51,25 @@ impl Scenario for Samples {
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let world = &stage.world;
-        let mut samples = world.samples().clone();
-        // The same code seen at several hops is one sample; a repeat is one that came from another response.
-        samples.codes.dedup();
+        let samples = world.samples().clone();
         let (jwts, opaque): (Vec<String>, Vec<String>) =
             samples.access.iter().cloned().partition(|token| jose::read(token).is_ok());
         let algs: BTreeSet<String> = jwts.iter().filter_map(|token| Some(jose::read(token).ok()?.alg().to_owned())).collect();
-        let refresh: Vec<String> = samples.refresh.iter().filter(|token| jose::read(token).is_err()).cloned().collect();
+        let (refresh_jwts, refresh): (Vec<String>, Vec<String>) =
+            samples.refresh.iter().cloned().partition(|token| jose::read(token).is_ok());
+        let refresh_algs: BTreeSet<String> =
+            refresh_jwts.iter().filter_map(|token| Some(jose::read(token).ok()?.alg().to_owned())).collect();
+        // Parts of a code may name the client or the session: only codes of one client in one session are compared.
+        let alike: Vec<&str> = samples.codes.iter().filter(|(alike, _)| *alike).map(|(_, code)| code.as_str()).collect();
+        let mut codes = estimate(&alike);
+        let all: BTreeSet<&str> = samples.codes.iter().map(|(_, code)| code.as_str()).collect();
+        codes.repeats = samples.codes.len() - all.len();
         Ok(Seen {
-            issuer: world.idp.issuer.clone(),
+            issuer: world.issuer().to_owned(),
             acr_supported: world.discovery.list("acr_values_supported").into_iter().map(str::to_owned).collect(),
-            codes: estimate(&samples.codes),
+            codes,
             access: estimate(&opaque),
+            refresh_algs: refresh_algs.into_iter().collect(),
             access_algs: algs.into_iter().collect(),
             refresh: estimate(&refresh),
             id_tokens: samples.id_tokens,

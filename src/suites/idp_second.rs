@@ -6,6 +6,7 @@ use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
+use crate::wire::jwe::UNSUPPORTED;
 use crate::wire::seen::{IdTokenSeen, TokenSeen};
 
 /// Clients with special registrations.
@@ -116,6 +117,7 @@ fn id_tokens_can_be_encrypted(seen: &Seen) -> Judgement {
     found.saw(cite);
     match &token.encrypted {
         None => found.broken("client E gets a plain JWS although it registered an encryption key", cite),
+        Some(Err(why)) if why.starts_with(UNSUPPORTED) => found.undecided(why.clone(), cite),
         Some(Err(why)) => found.broken(format!("the ID token does not decrypt with the suite's key: {why}"), cite),
         Some(Ok(())) if token.unverifiable() => {
             found.undecided("there is no JWK Set to verify the decrypted ID token with", cite);

@@ -112,6 +112,9 @@ pub struct TokenSeen {
     pub status: u16,
     /// `error` of the response.
     pub error: Option<String>,
+    /// The words of `error_description` without numbers and identifiers, as a digest: tells two reasons apart.
+    #[serde(default)]
+    pub told: Option<String>,
     /// Members of the response that are tokens.
     pub tokens: Vec<String>,
     /// `token_type`.

@@ -39,6 +39,12 @@ fn the_code_flow_works(seen: &Seen) -> Judgement {
         Some(token) if token.fault.is_some() => {
             found.undecided(format!("the token request had {}", token.describe()), &token.cites);
         }
+        Some(token) if token.client_refused() || token.status == 429 || token.status >= 500 => {
+            found.undecided(
+                format!("the code could not be redeemed ({}): check the client's key or secret", token.describe()),
+                &token.cites,
+            );
+        }
         Some(token) => found.broken(format!("the code gave no ID token: {}", token.describe()), &token.cites),
         None => found.undecided("the code was not redeemed", &authz.cites),
     }
@@ -172,7 +178,19 @@ fn the_access_token_is_for_identity_only(seen: &Seen) -> Judgement {
     let Some(access) = &seen.access else { return Judgement::undecided("no access token was returned") };
     let op = crate::counterpart::authorize::host_of(&seen.issuer);
     let mut found = Findings::new();
+    // Scopes of identity claims are the identity service's own; Keycloak's `account` is its own console.
+    let harmless = |scope: &str| {
+        ["profile", "email", "address", "phone", "offline_access", "roles", "web-origins", "acr", "basic"].contains(&scope)
+    };
     for audience in &access.audiences {
+        // Microsoft Graph is where that product serves UserInfo.
+        if audience == "account" || audience == "00000003-0000-0000-c000-000000000000" {
+            found.doubtful(
+                format!("the access token names the audience `{audience}`, which no application asked for"),
+                &access.cite,
+            );
+            continue;
+        }
         let own = *audience == seen.issuer
             || seen.id_token.as_ref().is_some_and(|token| token.client_id == *audience)
             || crate::counterpart::authorize::host_of(audience)
@@ -182,6 +200,13 @@ fn the_access_token_is_for_identity_only(seen: &Seen) -> Judgement {
         }
     }
     for scope in access.scopes.iter().filter(|scope| *scope != "openid") {
+        if harmless(scope) {
+            found.doubtful(
+                format!("the access token carries the identity scope `{scope}`, which was not requested"),
+                &access.cite,
+            );
+            continue;
+        }
         found.broken(format!("the access token carries the scope `{scope}`, which was not requested"), &access.cite);
     }
     let shape = if access.jwt { "it is a JWT for the identity service only" } else { "it is opaque" };
@@ -199,6 +224,7 @@ fn userinfo_speaks_of_the_same_subject(seen: &Seen) -> Judgement {
     };
     let sub = token.claim("sub").as_str();
     let judgement = match (userinfo.status, &userinfo.sub) {
+        (429 | 500.., _) => Judgement::undecided(format!("UserInfo answers {}", userinfo.status)),
         (0, _) => Judgement::undecided(format!("UserInfo did not answer: {}", userinfo.fault.as_deref().unwrap_or("unknown"))),
         (200, Some(got)) if Some(got.as_str()) == sub => Judgement::pass("UserInfo and ID token name the same sub"),
         (200, Some(_)) => Judgement::broken("UserInfo names another sub than the ID token"),
@@ -234,6 +260,40 @@ fn auth_time_is_the_login(seen: &Seen) -> Judgement {
     judgement.expected(format!("{began:.0} to {iat:.0}"), value.to_string()).cite(cite)
 }
 
+/// Claims that are somebody's attributes beyond doubt (OpenID Connect Core 5.1 and what products add to it).
+const PERSONAL: [&str; 30] = [
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "email",
+    "email_verified",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "phone_number",
+    "phone_number_verified",
+    "address",
+    "updated_at",
+    "groups",
+    "roles",
+    "upn",
+    "unique_name",
+    "username",
+    "login",
+    "department",
+    "title",
+    "employee_number",
+    "manager",
+    "photo",
+];
+
 fn no_attribute_is_released_unasked(seen: &Seen) -> Judgement {
     let Some(token) = &seen.id_token else { return no_id_token(seen).unwrap_or_else(|| Judgement::undecided("")) };
     let mut found = Findings::new();
@@ -247,6 +307,11 @@ fn no_attribute_is_released_unasked(seen: &Seen) -> Judgement {
         let unasked: Vec<&str> = names.iter().map(String::as_str).filter(|name| !technical.contains(name)).collect();
         let (agreed, free): (Vec<&str>, Vec<&str>) =
             unasked.into_iter().partition(|name| seen.attribute_contract.iter().any(|known| known == name));
+        let (personal, other): (Vec<&str>, Vec<&str>) = free.into_iter().partition(|name| PERSONAL.contains(name));
+        if !other.is_empty() {
+            found.doubtful(format!("the {place} carries {}, which may be somebody's attributes", other.join(", ")), &cite);
+        }
+        let free = personal;
         if !free.is_empty() {
             found.broken(format!("the {place} releases {} for scope openid", free.join(", ")), &cite);
         }

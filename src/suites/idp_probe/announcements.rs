@@ -18,6 +18,10 @@ pub struct Seen {
     pub document: Value,
     /// Its exchange.
     pub cite: Vec<ExchangeId>,
+    /// Requests of the browser to the identity service without TLS: URL, exchange.
+    pub in_clear: Vec<(String, ExchangeId)>,
+    /// The target is declared a development instance on loopback.
+    pub loopback_development: bool,
     /// A DPoP-bound token was issued.
     pub dpop_tokens: bool,
     /// `alg` of ID tokens seen.
@@ -29,7 +33,10 @@ impl Scenario for Announcements {
     const ID: &'static str = "idp-probe/announcements";
     const TITLE: &'static str = "compares the metadata with the behaviour seen";
     const AFTER: &'static [&'static str] = &["*"];
-    const CHECKS: &'static [Check<Seen>] = &[Check::new("sl1.idp.metadata-agrees", the_metadata_agrees)];
+    const CHECKS: &'static [Check<Seen>] = &[
+        Check::new("sl1.idp.endpoints-https", every_endpoint_uses_https),
+        Check::new("sl1.idp.metadata-agrees", the_metadata_agrees),
+    ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let world = &stage.world;
@@ -41,10 +48,41 @@ impl Scenario for Announcements {
         Ok(Seen {
             document: world.discovery.document.clone(),
             cite: world.discovery.reply.iter().map(|reply| reply.exchange.clone()).collect(),
+            in_clear: samples.in_clear.clone(),
+            loopback_development: world.target.target.loopback_development,
             dpop_tokens: samples.dpop_tokens > 0,
             id_token_algs,
         })
     }
+}
+
+fn every_endpoint_uses_https(seen: &Seen) -> Judgement {
+    if !seen.document.is_object() {
+        return Judgement::undecided("the discovery document is not available").cite(&seen.cite);
+    }
+    // For people, and may be served anywhere.
+    const FOR_PEOPLE: [&str; 3] = ["service_documentation", "op_policy_uri", "op_tos_uri"];
+    let mut found = Findings::new();
+    found.saw(&seen.cite);
+    let aliases = seen.document["mtls_endpoint_aliases"].as_object();
+    for (name, value) in seen.document.as_object().into_iter().flatten().chain(aliases.into_iter().flatten()) {
+        let Some(url) = value.as_str().filter(|_| name.ends_with("_endpoint") || name.ends_with("_uri")) else { continue };
+        if url.starts_with("https://") {
+            continue;
+        }
+        if FOR_PEOPLE.contains(&name.as_str()) {
+            found.doubtful(format!("`{name}` (for people) is not https"), &seen.cite);
+        } else {
+            found.broken(format!("`{name}` is {url}"), &seen.cite);
+        }
+    }
+    for (url, exchange) in &seen.in_clear {
+        found.broken(format!("the browser was led to {url} without TLS"), std::slice::from_ref(exchange));
+    }
+    if seen.loopback_development {
+        found.undecided("the target is declared a loopback development instance: not certifiable", &seen.cite);
+    }
+    found.conclude("every endpoint URL is https, and so was every request of the browser to the identity service")
 }
 
 fn the_metadata_agrees(seen: &Seen) -> Judgement {
@@ -89,6 +127,20 @@ mod tests {
     use super::*;
     use crate::model::Call;
     use serde_json::json;
+
+    #[test]
+    fn every_url_and_every_request_is_https() {
+        let good = Seen { document: json!({"userinfo_endpoint": "https://op/u"}), ..Seen::default() };
+        assert_eq!(every_endpoint_uses_https(&good).call, Call::Pass);
+        let in_clear = Seen { in_clear: vec![("http://op/login".into(), "x1".into())], ..good.clone() };
+        assert_eq!(every_endpoint_uses_https(&in_clear).call, Call::Broken);
+        assert_eq!(
+            every_endpoint_uses_https(&Seen { document: json!({"userinfo_endpoint": "http://op/u"}), ..good.clone() }).call,
+            Call::Broken
+        );
+        assert_eq!(every_endpoint_uses_https(&Seen { loopback_development: true, ..good }).call, Call::Undecided);
+        assert_eq!(every_endpoint_uses_https(&Seen::default()).call, Call::Undecided);
+    }
 
     #[test]
     fn announcements_are_compared_with_behaviour() {

@@ -25,6 +25,8 @@ pub struct Seen {
     pub advertised: bool,
     /// Discovery works, so that a block page for everything can be told from a refusal.
     pub discovery_works: bool,
+    /// Why the password was not sent.
+    pub obstacle: Option<String>,
     /// Pairs of password grant answers: right password, wrong password.
     pub password: Vec<(TokenSeen, TokenSeen)>,
 }
@@ -52,6 +54,8 @@ impl Scenario for Grants {
     type Seen = Seen;
     const ID: &'static str = "idp-probe/grants";
     const TITLE: &'static str = "tries open registration and the password grant";
+    // After the login: a password that was refused there is not sent again, because accounts get locked.
+    const AFTER: &'static [&'static str] = &["idp-login"];
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.no-open-dcr", registration_is_not_open),
         Check::new("sl1.idp.no-password-grant", the_password_grant_is_refused),
@@ -71,7 +75,10 @@ impl Scenario for Grants {
                 }
             }
         }
-        if stage.wants("sl1.idp.no-password-grant") {
+        if let (true, Some(Err(obstacle))) = (stage.wants("sl1.idp.no-password-grant"), world.main.get()) {
+            seen.obstacle =
+                Some(format!("the password was not sent, because nobody could sign in with it: {}", obstacle.message));
+        } else if stage.wants("sl1.idp.no-password-grant") {
             for client in ["main", "public"].into_iter().filter(|name| world.has_client(name)) {
                 seen.password.push(password_grant(stage, client).await?);
                 // Where the password was evaluated, one wrong attempt is enough: accounts get locked.
@@ -151,6 +158,7 @@ async fn password_grant(stage: &Stage, client: &str) -> Result<(TokenSeen, Token
         nonce: None,
         login: "password grant",
         began: 0,
+        origin: None,
         sample: false,
     };
     // The right one first: where the grant is dead, the wrong one is never evaluated, and no account is locked.
@@ -179,9 +187,9 @@ fn registration_is_not_open(seen: &Seen) -> Judgement {
                 ),
                 &attempt.cites,
             ),
+            0 => found.undecided(format!("{} did not answer", attempt.at), &attempt.cites),
             // A path that was only guessed and answers something else is no registration endpoint.
             _ if !seen.advertised && seen.discovery_works => found.saw(&attempt.cites),
-            0 => found.undecided(format!("{} did not answer", attempt.at), &attempt.cites),
             status => found.undecided(format!("{} answered {status} {how}", attempt.at), &attempt.cites),
         }
     }
@@ -206,12 +214,15 @@ fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
     let decided = seen.password.iter().any(|(right, wrong)| is_dead(right) && is_dead(wrong));
     for (right, wrong) in &seen.password {
         let cites: Vec<_> = right.cites.iter().chain(&wrong.cites).cloned().collect();
-        let same = (right.status, &right.error) == (wrong.status, &wrong.error);
+        let same = (right.status, &right.error, &right.told) == (wrong.status, &wrong.error, &wrong.told);
+        let comparable = is_dead(right) || (right.refused() && wrong.refused());
         if right.granted() {
             found.broken(format!("{}: {}", right.what, right.describe()), &right.cites);
         } else if right.fault.is_some() || wrong.fault.is_some() {
             found.undecided(format!("{}: {}", right.what, right.describe()), &cites);
-        } else if !same {
+        } else if !comparable {
+            found.undecided(format!("{}: {}, then {}", right.what, right.describe(), wrong.describe()), &cites);
+        } else if !same && !is_dead(right) {
             found.broken(
                 format!(
                     "the right and the wrong password are answered differently ({} against {}): the password was evaluated",
@@ -227,7 +238,7 @@ fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
         }
     }
     if seen.password.is_empty() {
-        return Judgement::undecided("nothing was tried");
+        return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("nothing was tried"));
     }
     found.conclude("the grant is refused, whatever the password")
 }

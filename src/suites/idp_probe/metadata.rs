@@ -32,8 +32,6 @@ pub struct Seen {
     pub keys: Option<Vec<KeySeen>>,
     /// The JWK Set exchange.
     pub jwks_cite: Vec<ExchangeId>,
-    /// http URLs the browser fetched from hosts of the identity service during the run so far.
-    pub loopback_development: bool,
 }
 
 /// A published key, without its numbers.
@@ -60,7 +58,6 @@ impl Scenario for Metadata {
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.discovery-published", discovery_is_published),
         Check::new("sl1.idp.discovery-issuer-match", the_issuer_is_exactly_the_configured_one),
-        Check::new("sl1.idp.endpoints-https", every_endpoint_uses_https),
         Check::new("sl1.idp.jwks-key-strength", keys_are_strong_enough),
         Check::new("sl1.idp.jwks-public-only", no_private_key_is_published),
         Check::new("sl1.idp.alg-none-not-offered", none_is_offered_nowhere),
@@ -80,7 +77,6 @@ impl Scenario for Metadata {
             jwks_status: jwks.reply.as_ref().map(|reply| reply.status),
             keys: jwks.set["keys"].as_array().map(|keys| keys.iter().map(key_seen).collect()),
             jwks_cite: jwks.reply.map(|reply| reply.exchange).into_iter().collect(),
-            loopback_development: world.target.target.loopback_development,
         })
     }
 }
@@ -192,32 +188,6 @@ fn the_issuer_is_exactly_the_configured_one(seen: &Seen) -> Judgement {
     found.conclude("the issuer is identical and well formed").expected(seen.issuer.clone(), published)
 }
 
-fn every_endpoint_uses_https(seen: &Seen) -> Judgement {
-    if let Some(undecided) = no_document(seen) {
-        return undecided;
-    }
-    // For people, and may be served anywhere.
-    const FOR_PEOPLE: [&str; 3] = ["service_documentation", "op_policy_uri", "op_tos_uri"];
-    let mut found = Findings::new();
-    found.saw(&seen.cite);
-    let aliases = seen.document["mtls_endpoint_aliases"].as_object();
-    for (name, value) in seen.document.as_object().into_iter().flatten().chain(aliases.into_iter().flatten()) {
-        let Some(url) = value.as_str().filter(|_| name.ends_with("_endpoint") || name.ends_with("_uri")) else { continue };
-        if url.starts_with("https://") {
-            continue;
-        }
-        if FOR_PEOPLE.contains(&name.as_str()) {
-            found.doubtful(format!("`{name}` (for people) is not https"), &seen.cite);
-        } else {
-            found.broken(format!("`{name}` is {url}"), &seen.cite);
-        }
-    }
-    if seen.loopback_development {
-        found.undecided("the target is declared a loopback development instance: not certifiable", &seen.cite);
-    }
-    found.conclude("every endpoint URL is https")
-}
-
 fn no_keys(seen: &Seen) -> Option<Judgement> {
     seen.keys.is_none().then(|| Judgement::undecided("the JWK Set is not available").cite(&seen.jwks_cite))
 }
@@ -316,7 +286,6 @@ mod tests {
             jwks_status: Some(200),
             keys: Some(vec![key_seen(&json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": "", "y": ""}))]),
             jwks_cite: vec!["x2".into()],
-            loopback_development: false,
         }
     }
 
@@ -350,7 +319,6 @@ mod tests {
         missing.document.as_object_mut().unwrap().remove("jwks_uri");
         assert_eq!(call(&missing, "discovery-published"), Broken);
         assert_eq!(call(&with("issuer", json!("https://op/")), "discovery-issuer-match"), Broken);
-        assert_eq!(call(&with("userinfo_endpoint", json!("http://op/u")), "endpoints-https"), Broken);
         assert_eq!(call(&with("id_token_signing_alg_values_supported", json!(["RS256"])), "recommended-alg-offered"), Broken);
         assert_eq!(
             call(&with("id_token_signing_alg_values_supported", json!(["ES256", "none"])), "alg-none-not-offered"),
@@ -366,7 +334,6 @@ mod tests {
         let mut private = good();
         private.keys.as_mut().unwrap()[0].members.push("d".into());
         assert_eq!(call(&private, "jwks-public-only"), Broken);
-        assert_eq!(call(&Seen { loopback_development: true, ..good() }, "endpoints-https"), Undecided);
     }
 
     #[test]

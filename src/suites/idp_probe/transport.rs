@@ -131,23 +131,14 @@ type Place = (String, u16, Vec<(String, String)>);
 
 /// Hosts of the metadata with their endpoints. The issuer's host counts, because discovery is served there.
 fn places(stage: &Stage) -> Vec<Place> {
-    const ENDPOINTS: [&str; 9] = [
-        "authorization_endpoint",
-        "token_endpoint",
-        "userinfo_endpoint",
-        "jwks_uri",
-        "pushed_authorization_request_endpoint",
-        "introspection_endpoint",
-        "revocation_endpoint",
-        "end_session_endpoint",
-        "issuer",
-    ];
     let mut out: Vec<Place> = Vec::new();
-    let issuer = stage.world.idp.issuer.clone();
-    for name in ENDPOINTS {
-        let Some(url) = (if name == "issuer" { Some(issuer.as_str()) } else { stage.world.discovery.get(name) }) else {
-            continue;
-        };
+    let document = &stage.world.discovery.document;
+    let members = document.as_object().into_iter().chain(document["mtls_endpoint_aliases"].as_object()).flatten();
+    let urls = members
+        .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
+        .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+        .chain([("issuer", stage.world.idp.issuer.as_str())]);
+    for (name, url) in urls {
         let Ok(parsed) = Url::parse(url) else { continue };
         let (Some(host), Some(port)) = (parsed.host_str(), parsed.port_or_known_default()) else { continue };
         if parsed.scheme() != "https" {
@@ -189,7 +180,20 @@ async fn in_clear(
         PlainAnswer::Http { status, body, headers } => {
             let text = String::from_utf8_lossy(body);
             let json = headers.iter().any(|(name, value)| name == "content-type" && value.contains("json"));
-            let oauth = json && (text.contains("\"error\"") || text.contains("\"issuer\"") || text.contains("\"keys\""));
+            // The names of OAuth errors: a gateway's own JSON page has an `error` member, too.
+            const ERRORS: [&str; 8] = [
+                "invalid_request",
+                "invalid_client",
+                "invalid_grant",
+                "unauthorized_client",
+                "unsupported_grant_type",
+                "invalid_scope",
+                "invalid_token",
+                "access_denied",
+            ];
+            let quoted = |name: &str| text.contains(&format!("\"{name}\""));
+            let oauth =
+                json && (ERRORS.iter().any(|name| quoted(name)) || (*status == 200 && (quoted("issuer") || quoted("keys"))));
             let challenged = headers.iter().any(|(name, _)| name == "www-authenticate") && *status == 401;
             oauth || (*status == 200 && text.contains("<form")) || (name == "userinfo_endpoint" && challenged)
         }
@@ -205,7 +209,8 @@ fn nothing_is_served_in_clear(seen: &Seen) -> Judgement {
         for (endpoint, plain) in &host.plain {
             let cite = std::slice::from_ref(&plain.report.exchange);
             let place = format!("{endpoint} at {}:{}", host.host, plain.port);
-            answered |= plain.report.answer != PlainAnswer::Timeout;
+            answered |=
+                plain.port != host.port && !matches!(plain.report.answer, PlainAnswer::Timeout | PlainAnswer::Unreachable(_));
             match &plain.report.answer {
                 PlainAnswer::Http { status, .. } if plain.processed => {
                     found.broken(format!("{place} processes the request in clear (status {status})"), cite);

@@ -86,39 +86,55 @@ async fn misuse(stage: &Stage, dpop: &Dpop, access: &str) -> Result<Vec<Misuse>,
         claims[name] = value;
         claims
     };
-    let mut out = Vec::new();
+    let without = |mut claims: Value, name: &str| {
+        claims.as_object_mut().map(|members| members.remove(name));
+        claims
+    };
+    let hour_ago = jiff::Timestamp::now().as_second() - 3600;
     let ask = |scheme: &str| Ask::get(&endpoint).header("authorization", format!("{scheme} {access}"));
-    out.push(send(stage, "as a Bearer token", ask("Bearer"), dpop).await?.0);
-    let mut without_ath = claims();
-    without_ath.as_object_mut().map(|members| members.remove("ath"));
-    let mut old = with("iat", json!(jiff::Timestamp::now().as_second() - 3600));
-    // A valid server nonce vouches for the freshness whatever iat says (RFC 9449 4.3 item 11), so the old proof carries none.
-    old.as_object_mut().map(|members| members.remove("nonce"));
-    let proofs = [
-        ("proof by another key", stranger.proof(&claims())),
-        ("proof without ath", dpop.proof(&without_ath)),
-        ("ath of another token", dpop.proof(&with("ath", json!(sha256_b64("another"))))),
-        ("htu of the token endpoint", dpop.proof(&with("htu", json!(token_endpoint)))),
-        ("htm POST on a GET", dpop.proof(&with("htm", json!("POST")))),
-        ("iat one hour ago", dpop.proof(&old)),
-    ];
-    for (what, proof) in proofs {
-        out.push(send(stage, what, ask("DPoP").header("dpop", proof), dpop).await?.0);
+    let proved = |proof: String| ask("DPoP").header("dpop", proof);
+    let mut out = Vec::new();
+    for what in MISUSES {
+        // A nonce challenge is no refusal: the misuse is tried again with the nonce. Only the old proof stays without one, because a
+        // valid server nonce vouches for the freshness whatever iat says (RFC 9449 4.3 item 11).
+        for attempt in 0..2 {
+            let request = match what {
+                "as a Bearer token" => ask("Bearer"),
+                "proof by another key" => proved(stranger.proof(&claims())),
+                "proof without ath" => proved(dpop.proof(&without(claims(), "ath"))),
+                "ath of another token" => proved(dpop.proof(&with("ath", json!(sha256_b64("another"))))),
+                "htu of the token endpoint" => proved(dpop.proof(&with("htu", json!(token_endpoint)))),
+                "htm POST on a GET" => proved(dpop.proof(&with("htm", json!("POST")))),
+                _ => proved(dpop.proof(&without(with("iat", json!(hour_ago)), "nonce"))),
+            };
+            let (seen, challenged) = send(stage, &endpoint, what, request, dpop).await?;
+            if !challenged || attempt == 1 || what == OLD_PROOF {
+                out.push(seen);
+                break;
+            }
+        }
     }
     let proof = dpop.proof(&claims());
-    for _ in 0..2 {
-        let (mut twice, _) = send(stage, "the same proof twice", ask("DPoP").header("dpop", &proof), dpop).await?;
-        twice.optional = true;
-        out.push(twice);
-    }
-    // The first of the two is the legal one.
-    out.remove(out.len() - 2);
+    send(stage, &endpoint, "a proof for the first time", proved(proof.clone()), dpop).await?;
+    let (twice, _) = send(stage, &endpoint, "the same proof twice", proved(proof), dpop).await?;
+    out.push(Misuse { optional: true, ..twice });
     Ok(out)
 }
 
-async fn send(stage: &Stage, what: &str, ask: Ask, dpop: &Dpop) -> Result<(Misuse, bool), Obstacle> {
+const OLD_PROOF: &str = "iat one hour ago";
+const MISUSES: [&str; 7] = [
+    "as a Bearer token",
+    "proof by another key",
+    "proof without ath",
+    "ath of another token",
+    "htu of the token endpoint",
+    "htm POST on a GET",
+    OLD_PROOF,
+];
+
+async fn send(stage: &Stage, endpoint: &str, what: &str, ask: Ask, dpop: &Dpop) -> Result<(Misuse, bool), Obstacle> {
     let reply = stage.world.http.send(stage.scenario, &format!("UserInfo: {what}"), ask).await?;
-    let challenged = dpop.learn("https://nowhere.invalid", &reply);
+    let challenged = dpop.learn(endpoint, &reply);
     Ok((Misuse { what: what.to_owned(), status: reply.status, optional: false, cite: vec![reply.exchange] }, challenged))
 }
 

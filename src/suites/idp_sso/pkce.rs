@@ -63,8 +63,9 @@ impl Scenario for Pkce {
             plain.push(Deviation::new(what, request).redeemed(|token| token));
         }
         let mut played = blocks::play(stage, &context, vec![absent, plain]).await?.into_iter();
-        let (absent, plain) = (played.next().unwrap_or_default(), played.next().unwrap_or_default());
+        let (mut absent, plain) = (played.next().unwrap_or_default(), played.next().unwrap_or_default());
 
+        absent.held &= public_control(stage, &context).await;
         let mut verifiers = Vec::new();
         let before = stage.silent_control(&context).await;
         for what in ["another verifier", "no verifier", "the challenge as verifier"] {
@@ -83,6 +84,16 @@ impl Scenario for Pkce {
         let held = before && stage.silent_control(&context).await;
         Ok(Seen { absent, plain, verifiers, held })
     }
+}
+
+/// The control of attempts with the public client: its conforming login.
+pub async fn public_control(stage: &Stage, context: &std::sync::Arc<dyn crate::stage::browser::Context>) -> bool {
+    if !stage.world.has_client("public") {
+        return true;
+    }
+    let played = async { stage.silent(context, &stage.request("public")?, "control: public client", None).await };
+    let held = matches!(played.await, Ok(silent) if silent.authz.seen.outcome == Outcome::Code);
+    stage.control(held)
 }
 
 fn a_challenge_is_required(seen: &Seen) -> Judgement {

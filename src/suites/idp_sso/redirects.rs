@@ -73,6 +73,7 @@ impl Scenario for Redirects {
         let mut played = blocks::play(stage, &context, vec![unregistered, variations, http, missing]).await?.into_iter();
         let mut next = || played.next().unwrap_or_default();
         let mut seen = Seen { unregistered: next(), variations: next(), http: next(), missing: next(), registered_http: None };
+        seen.missing.held &= super::pkce::public_control(stage, &context).await;
         if stage.wants("sl1.idp.redirect-http-refused") && stage.world.target.hooks.contains_key("register-client") {
             let plain = format!("{}/cb/plain", origin.replacen("https:", "http:", 1));
             // A hook that cannot make a working client says nothing; the request alone is judged then.

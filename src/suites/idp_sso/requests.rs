@@ -108,14 +108,16 @@ impl Scenario for Requests {
             true => Some(extras(stage).await?),
             false => None,
         };
-        Ok(Seen { issuer: world.idp.issuer.clone(), strangers, response_types, unsigned_object, errors, extras })
+        Ok(Seen { issuer: world.issuer().to_owned(), strangers, response_types, unsigned_object, errors, extras })
     }
 }
 
 async fn unsigned_object(stage: &Stage, request: &AuthzRequest) -> Result<ObjectTry, Obstacle> {
     let context = stage.world.signed_in()?.context.clone();
     let (state, nonce) = (random(16), random(24));
-    let mut claims = json!({"iss": request.get("client_id"), "aud": stage.world.idp.issuer});
+    let mut claims = json!({
+        "iss": request.get("client_id"), "aud": stage.world.issuer(), "jti": random(16), "iat": request.began, "nbf": request.began - 5, "exp": request.began + 300,
+    });
     for (name, value) in &request.params {
         claims[name] = value.clone().into();
     }

@@ -145,7 +145,7 @@ fn a_silent_login_keeps_its_auth_time(seen: &Seen) -> Judgement {
         (Some(before), Some(after)) if (after - before).abs() > 2 => {
             Judgement::broken(format!("auth_time moved by {} s with a login in which nobody authenticated", after - before))
         }
-        (Some(_), Some(_)) if first.claim("amr") != second.claim("amr") => {
+        (Some(_), Some(_)) if methods(first) != methods(second) => {
             Judgement::broken("amr changed with a login in which nobody authenticated")
         }
         (Some(_), Some(_)) => Judgement::pass("auth_time and amr are those of the typed login"),
@@ -155,9 +155,17 @@ fn a_silent_login_keeps_its_auth_time(seen: &Seen) -> Judgement {
     judgement.expected(show(first), show(second)).cite([&second.exchange, &first.exchange])
 }
 
+/// The authentication methods, whatever their order.
+fn methods(token: &IdTokenSeen) -> std::collections::BTreeSet<String> {
+    token.claim("amr").as_array().into_iter().flatten().map(ToString::to_string).collect()
+}
+
 fn a_far_max_age_is_accepted(seen: &Seen) -> Judgement {
     let Some(far) = &seen.far else { return Judgement::undecided("not tried") };
     let cites = &far.authz.cites;
+    if far.authz.out_of_order() {
+        return Judgement::undecided(far.authz.describe()).cite(cites);
+    }
     match (far.authz.outcome, &far.id_token) {
         (Outcome::Error | Outcome::ErrorElsewhere, _) => {
             Judgement::broken(format!("a max_age that is not reached leads to {}", far.authz.describe())).cite(cites.iter().rev())
@@ -215,6 +223,10 @@ fn the_request_is_taken_by_post(seen: &Seen) -> Judgement {
         Outcome::Code if post.token.as_ref().is_some_and(TokenSeen::granted) => {
             let how = if post.typed { ", after a typed login" } else { "" };
             Judgement::pass(format!("the POST leads to a redeemable code{how}")).cite(cites)
+        }
+        _ if post.authz.out_of_order() => Judgement::undecided(post.authz.describe()).cite(cites),
+        Outcome::Code if !post.token.as_ref().is_some_and(TokenSeen::refused) => {
+            Judgement::undecided("the code of the POST could not be redeemed: the token endpoint gave no answer").cite(cites)
         }
         Outcome::Code => Judgement::broken("the POST leads to a code that cannot be redeemed").cite(cites.iter().rev()),
         _ if !seen.held => Judgement::undecided(NO_CONTROL).cite(cites),

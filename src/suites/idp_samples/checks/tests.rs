@@ -23,6 +23,7 @@ fn good() -> Seen {
         codes: estimate(&samples(20)),
         access: estimate(&samples(20)),
         access_algs: Vec::new(),
+        refresh_algs: Vec::new(),
         refresh: estimate(&samples(3)),
         id_tokens: vec![token("a"), token("b")],
         leaks: Vec::new(),
