@@ -160,7 +160,7 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
     }
     let clients = &idp.clients;
     match need {
-        "user-password" => absent(!idp.users.first().is_some_and(|user| user.password.is_some()), "idp.users (password)"),
+        "user-password" => absent(idp.users.first().is_none_or(|user| user.password.is_none()), "idp.users (password)"),
         "login" => absent(
             !idp.users.first().is_some_and(|user| user.password.is_some() || user.passkey.is_some()),
             "idp.users (name and password)",

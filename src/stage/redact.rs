@@ -99,7 +99,7 @@ impl Redactor {
                 out = out.replace(value.as_str(), &format!("[{name}]"));
             }
         }
-        parameters(&jwts(&out))
+        parameters(&jwts(&private_keys(&out)))
     }
 
     /// A URL with sensitive query and fragment parameters replaced.
@@ -136,6 +136,9 @@ impl Redactor {
                     },
                     "dpop" => describe_jwt(value).unwrap_or_else(|| mark(value)),
                     "location" | "referer" => self.url(value),
+                    // Challenges name schemes and realms, not credentials.
+                    "www-authenticate" => self.text(value),
+                    name if speaking(name) => mark(value),
                     _ => self.text(value),
                 };
                 (name, value)
@@ -199,7 +202,16 @@ fn cookie(pair: &str) -> String {
 
 fn sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SENSITIVE.contains(&name.as_str()) || ["password", "passwd", "secret"].iter().any(|word| name.contains(word))
+    SENSITIVE.contains(&name.as_str()) || speaking(&name)
+}
+
+/// Names that say themselves that they hold a secret, in whatever spelling: `sessionToken`, `client-secret`, `pwd`. Metadata members
+/// such as `token_endpoint` only speak of one.
+fn speaking(name: &str) -> bool {
+    let bare: String = name.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let about = ["supported", "endpoint", "type", "alg", "expiresin", "required"].iter().any(|end| bare.ends_with(end));
+    let holds = ["password", "passwd", "passcode", "secret", "apikey"].iter().any(|word| bare.contains(word));
+    (holds && !about) || bare.ends_with("token") || bare.ends_with("tokenhint") || matches!(bare.as_str(), "pwd" | "pin" | "totp")
 }
 
 fn form(text: &str) -> String {
@@ -224,6 +236,15 @@ fn json(value: Value) -> Value {
                         Value::String(text) if sensitive(&name) => {
                             Value::String(describe_jwt(&text).unwrap_or_else(|| mark(&text)))
                         }
+                        Value::Array(items) if sensitive(&name) => Value::Array(
+                            items
+                                .into_iter()
+                                .map(|item| match item {
+                                    Value::String(text) => Value::String(mark(&text)),
+                                    other => json(other),
+                                })
+                                .collect(),
+                        ),
                         // Private members of a JWK: their presence is the finding, their value must not be kept.
                         Value::String(text)
                             if ["d", "p", "q", "dp", "dq", "qi", "k"].contains(&name.as_str()) && text.len() > 8 =>
@@ -296,7 +317,9 @@ fn parameters(text: &str) -> String {
         let start = before.len() - name.len();
         // An ampersand may be written `&amp;`, or as an escape of JSON.
         let name = name.rsplit("u0026").next().unwrap_or(name);
-        let in_url = before[..start].ends_with(['?', '&', '#', ';', '\\']);
+        let lead = &before[..start];
+        let in_url = lead.ends_with(['?', '&', '#', ';', '\\'])
+            || (speaking(name) && (lead.is_empty() || lead.ends_with([' ', '\n', '\t', ',', '"', '\''])));
         let end = after
             .find(|c: char| c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '<' | '>' | '\\' | ';'))
             .unwrap_or(after.len());
@@ -313,6 +336,23 @@ fn parameters(text: &str) -> String {
     out
 }
 
+/// PEM private keys.
+fn private_keys(text: &str) -> String {
+    const END: &str = "PRIVATE KEY-----";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(end) =
+        rest.find(END).and_then(|begin| rest[begin + END.len()..].find(END).map(|more| begin + END.len() + more + END.len()))
+    {
+        let begin = rest.find("-----BEGIN").unwrap_or(0);
+        out.push_str(&rest[..begin.min(end)]);
+        out.push_str("[private key]");
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Values of hidden inputs (CSRF tokens, form_post codes) in a page.
 fn hidden_inputs(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
@@ -323,14 +363,13 @@ fn hidden_inputs(html: &str) -> String {
         let tag = &tail[..end];
         out.push_str(&rest[..start]);
         let hidden = tag.contains("hidden");
-        match tag.split_once("value=\"").filter(|_| hidden) {
-            Some((before, after)) => {
-                let (value, after) = after.split_once('"').unwrap_or((after, ""));
-                out.push_str(before);
-                out.push_str("value=\"");
-                out.push_str(&if value.len() > 8 { mark(value) } else { value.to_owned() });
-                out.push('"');
-                out.push_str(after);
+        let quoted =
+            ['"', '\''].into_iter().find_map(|quote| tag.split_once(&format!("value={quote}")).map(|parts| (parts, quote)));
+        match quoted.filter(|_| hidden) {
+            Some(((before, after), quote)) => {
+                let (value, after) = after.split_once(quote).unwrap_or((after, ""));
+                let shown = if value.len() > 8 { mark(value) } else { value.to_owned() };
+                out.push_str(&format!("{before}value={quote}{shown}{quote}{after}"));
             }
             None => out.push_str(tag),
         }
@@ -387,6 +426,33 @@ mod tests {
         let token = format!("{}.{}.c2ln", enc(r#"{"alg":"ES256"}"#), enc(r#"{"sub":"u1","email":"a@b.c"}"#));
         let shown = Redactor::default().text(&format!("token {token}!"));
         assert!(shown.contains("\"sub\":\"u1\"") && !shown.contains("a@b.c") && !shown.contains("c2ln"), "{shown}");
+    }
+
+    #[test]
+    fn secrets_in_other_spellings_are_hidden() {
+        let redactor = Redactor::default();
+        for text in [
+            "client_secret=abcdef0123",
+            "{\"sessionToken\": \"abcdef0123\"}",
+            "{\"refreshTokens\": 1, \"passcode\": [\"abcdef0123\"]}",
+            "<input type='hidden' name='x' value='abcdef0123'>",
+            "location.replace('https://rp/cb?code=abcdef0123')",
+            "-----BEGIN PRIVATE KEY-----\nabcdef0123\n-----END PRIVATE KEY-----",
+        ] {
+            for media_type in ["application/json", "text/html", "text/plain"] {
+                if media_type == "text/plain" && text.starts_with(['{', '<']) {
+                    continue;
+                }
+                if media_type == "application/json" && text.starts_with('<') {
+                    continue;
+                }
+                assert!(!redactor.body(media_type, text).contains("abcdef0123"), "{media_type}: {text}");
+            }
+        }
+        assert!(!redactor.headers(&[("X-Api-Key".into(), "abcdef0123".into())])[0].1.contains("abcdef"));
+        let metadata = r#"{"token_endpoint":"https://op/token","token_endpoint_auth_methods_supported":["private_key_jwt"]}"#;
+        let shown = redactor.body("application/json", metadata);
+        assert!(shown.contains("https://op/token") && shown.contains("private_key_jwt"), "{shown}");
     }
 
     #[test]

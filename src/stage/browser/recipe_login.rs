@@ -52,7 +52,7 @@ impl<'a> Login<'a> {
 
     pub(super) fn stuck(&self, why: impl Into<String>) -> SignInFault {
         let page = &self.done.landing;
-        SignInFault::Stuck { url: page.url.clone(), title: page.title.clone(), fields: read::field_names(page), why: why.into() }
+        SignInFault::Stuck { url: bare(&page.url), title: page.title.clone(), fields: read::field_names(page), why: why.into() }
     }
 
     /// Does something on the page, within the login's deadline.
@@ -96,11 +96,11 @@ impl<'a> Login<'a> {
     }
 
     fn late(&self) -> SignInFault {
-        SignInFault::Deadline { seconds: self.who.within.as_secs(), url: self.done.landing.url.clone() }
+        SignInFault::Deadline { seconds: self.who.within.as_secs(), url: bare(&self.done.landing.url) }
     }
 
     pub(super) fn refuse(&self, what: &'static str) -> SignInFault {
-        let url = self.done.landing.url.clone();
+        let url = bare(&self.done.landing.url);
         if what == "password" {
             self.who.set_refused(&url);
         }
@@ -247,4 +247,9 @@ impl<'a> Login<'a> {
         }
         Err(self.stuck("no field for a user name, password or one-time code and no button of consent was found"))
     }
+}
+
+/// A page's address for a message: what stands behind the path may be anything.
+fn bare(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::counterpart::authorize::path_of;
 use crate::counterpart::token::http_date;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
@@ -175,7 +176,7 @@ async fn in_clear(
         _ => ("GET", path, String::new()),
     };
     let step = format!("{name} in clear on port {port}");
-    let report = probing.plain(host, port, &PlainRequest { method, target: &target, form: &form }, &step).await;
+    let mut report = probing.plain(host, port, &PlainRequest { method, target: &target, form: &form }, &step).await;
     let processed = match &report.answer {
         PlainAnswer::Http { status, body, headers } => {
             let text = String::from_utf8_lossy(body);
@@ -199,6 +200,13 @@ async fn in_clear(
         }
         _ => false,
     };
+    // The judge looks at where a redirect leads; everything else of the head stays in the redacted evidence.
+    if let PlainAnswer::Http { headers, .. } = &mut report.answer {
+        headers.retain(|(name, _)| name == "location");
+        for (_, location) in headers {
+            *location = path_of(location).to_owned();
+        }
+    }
     (name.clone(), PlainSeen { port, report, processed })
 }
 

@@ -213,7 +213,7 @@ fn reuse_revokes_the_tokens(seen: &Seen) -> Judgement {
     match after.userinfo {
         Some(200) => found.broken("UserInfo still answers the access token of the reused code", &after.cites),
         Some(_) if !seen.alive => {
-            found.undecided("UserInfo refused the access token before the code was used again", &after.cites)
+            found.undecided("UserInfo refused the access token before the code was used again", &after.cites);
         }
         Some(status) if status >= 500 || status == 429 => found.undecided(format!("UserInfo answers {status}"), &after.cites),
         _ => {}
