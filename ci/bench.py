@@ -42,10 +42,27 @@ def run(*arguments):
                 first = time.monotonic() - begin
         code = process.wait()
         wall = time.monotonic() - begin
-        if code not in (0, 3):
-            sys.exit(f"exit code {code} of {' '.join(command)}\n{''.join(said)}")
-        with open(os.path.join(folder, "report.json"), encoding="utf-8") as report:
-            return wall, first, max(memory), json.load(report)
+        try:
+            with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+                report = json.load(file)
+        except OSError:
+            sys.exit(f"no report, exit code {code} of {' '.join(command)}\n{''.join(said)}")
+        # A run that broke off early is fast: only what did its whole work is measured.
+        unplayed = [row["id"] for row in report["scenarios"] if row["outcome"] == "obstacle"]
+        wanted = 3 if "--fast" in arguments else 0
+        if code != wanted or report["faults"] or unplayed or first is None:
+            sys.exit(f"not measured: exit code {code}, faults {report['faults']}, not played {unplayed}\n{''.join(said)}")
+        return wall, first, max(memory), report
+
+
+def same_but_left_out(fast, full):
+    """A fast run must decide every clause as the full run did, except those that it leaves out."""
+    verdicts = {row["id"]: row["verdict"] for row in full["clauses"]}
+    left_out = [row["id"] for row in fast["clauses"] if row["reason"].startswith("left out by --fast")]
+    other = [row["id"] for row in fast["clauses"] if row["id"] not in left_out and row["verdict"] != verdicts[row["id"]]]
+    if other:
+        sys.exit(f"not measured: --fast decided otherwise: {other}")
+    return len(left_out)
 
 
 def mean(*arguments, runs=20):
@@ -62,15 +79,17 @@ def mean(*arguments, runs=20):
 def main():
     rows = []
     wall, _, memory, report = run("--role", "idp", "--target", TARGET)
+    full = report
     browser = report["run"]["browser"]
     name = report["target"]["name"]
     rows.append((f"SL1, {name}, wall", f"{wall:.1f} s", "85 s", wall <= 85))
     rows.append((f"the same without its longest wait ({WAIT:.0f} s)", f"{wall - WAIT:.1f} s", "20 s", wall - WAIT <= 20))
     rows.append(("the suite's own peak memory in that run", f"{memory:.0f} MB", "100 MB", memory < 100))
-    wall, _, _, _ = run("--role", "idp", "--target", TARGET, "--fast")
-    rows.append((f"SL1 --fast, {name}, wall", f"{wall:.1f} s", "30 s", wall <= 30))
+    # The service takes a one-time code once; the next run needs one of a later 30 s step.
+    time.sleep(31)
+    wall, _, _, report = run("--role", "idp", "--target", TARGET, "--fast")
+    rows.append((f"SL1 --fast (without {same_but_left_out(report, full)} clauses that wait), wall", f"{wall:.1f} s", "30 s", wall <= 30))
     wall, first, _, report = run()
-    first = 999.0 if first is None else first
     rows.append(("embedded run, first verdict", f"{first:.1f} s", "3 s", first <= 3))
     rows.append((f"embedded run, wall, {report['run']['requests']} requests", f"{wall:.1f} s", "-", True))
     for arguments in (["list", "clauses"], ["explain", "sl1.idp.code-single-use"]):
