@@ -193,7 +193,8 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     if gating().any(|row| row.verdict == Verdict::Fail && row.baseline.is_none()) {
         return LevelVerdict::NonConformant;
     }
-    let open = gating().any(|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun));
+    // A MUST that was met in a doubtful way is not met beyond doubt.
+    let open = gating().any(|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun | Verdict::Warning));
     // Every requirement that has executable MUSTs must have had one executed: a level that nobody looked at is not met.
     let executed = |row: &ClauseRow| matches!(row.verdict, Verdict::Pass | Verdict::Fail | Verdict::Warning);
     let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id.as_str()));
@@ -205,4 +206,62 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     let unexecuted = !gating().any(|row| executed(row))
         || requirements.iter().any(|id| !of(id).iter().any(|row| executed(row)) && !of(id).iter().all(|row| settled(row)));
     if open || unexecuted { LevelVerdict::Incomplete } else { LevelVerdict::Conformant }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Level, Role, Strength};
+
+    fn clause(id: &str, requirement: &str, strength: Strength, verdict: Verdict) -> ClauseRow {
+        ClauseRow {
+            id: format!("sl1.idp.{id}"),
+            level: Level::Sl1,
+            role: Role::Idp,
+            requirement: requirement.into(),
+            binding: "oidc".into(),
+            strength,
+            statement: String::new(),
+            source: String::new(),
+            verdict,
+            reason: String::new(),
+            expected: String::new(),
+            observed: String::new(),
+            scenario: String::new(),
+            evidence: Vec::new(),
+            duration_ms: 0,
+            baseline: None,
+        }
+    }
+
+    fn level(rows: &[ClauseRow]) -> LevelVerdict {
+        level_verdict(&rows.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_level_is_conformant_only_when_every_must_is_met_beyond_doubt() {
+        let with = |verdict| {
+            let pass = clause("pkce-required", "code", Strength::Must, Verdict::Pass);
+            level(&[pass, clause("code-single-use", "code", Strength::Must, verdict)])
+        };
+        assert_eq!(with(Verdict::Pass), LevelVerdict::Conformant);
+        assert_eq!(with(Verdict::NotApplicable), LevelVerdict::Conformant);
+        assert_eq!(with(Verdict::Attested), LevelVerdict::Conformant);
+        assert_eq!(with(Verdict::Fail), LevelVerdict::NonConformant);
+        for open in [Verdict::Warning, Verdict::Inconclusive, Verdict::NotRun] {
+            assert_eq!(with(open), LevelVerdict::Incomplete, "{open}");
+        }
+    }
+
+    #[test]
+    fn a_should_never_decides_and_a_level_that_nobody_looked_at_is_not_met() {
+        let should = clause("dpop-offered", "token", Strength::Should, Verdict::Warning);
+        let pass = clause("pkce-required", "code", Strength::Must, Verdict::Pass);
+        assert_eq!(level(&[pass.clone(), should.clone()]), LevelVerdict::Conformant);
+        assert_eq!(level(&[should]), LevelVerdict::Incomplete);
+        // A requirement whose condition is absent needs no execution, as long as something else was executed.
+        let absent = clause("dpop-binding-enforced", "token", Strength::Must, Verdict::NotApplicable);
+        assert_eq!(level(&[pass, absent.clone()]), LevelVerdict::Conformant);
+        assert_eq!(level(&[absent]), LevelVerdict::Incomplete);
+    }
 }

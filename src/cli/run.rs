@@ -156,7 +156,8 @@ pub(super) fn exit_code(report: &Report, stale: &[String], allow_incomplete: boo
     let failed = |of: &dyn Fn(&ClauseRow) -> bool| report.clauses.iter().any(|row| row.strength.gates() && of(row));
     // A known failure hides nothing that is open beside it.
     let open = any(LevelVerdict::Incomplete)
-        || (any(LevelVerdict::NonConformant) && failed(&|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun)));
+        || (any(LevelVerdict::NonConformant)
+            && failed(&|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun | Verdict::Warning)));
     if report.run.interrupted {
         exit::INTERRUPTED
     } else if report.faults.iter().any(|fault| fault.class == FaultClass::Suite) {

@@ -213,7 +213,7 @@ pub enum LevelVerdict {
     Conformant,
     /// A gating clause failed.
     NonConformant,
-    /// Neither: something was not run or may not decide.
+    /// Neither: something was not run, may not decide, or was met in a doubtful way.
     Incomplete,
 }
 

@@ -247,7 +247,8 @@ fn amr_is_always_an_array_of_strings(seen: &Seen) -> Judgement {
         Some(methods) if methods.is_empty() => Some("amr is an empty array".to_owned()),
         Some(methods) if methods.iter().all(serde_json::Value::is_string) => None,
         Some(_) => Some("amr holds something else than strings".to_owned()),
-        None => Some(format!("amr is {} and no array", text(token.claim("amr")))),
+        None if token.claim("amr").is_null() => Some("amr is missing".to_owned()),
+        None => Some(format!("amr is {} and no array", token.claim("amr"))),
     };
     every(of_logins(seen).filter(|token| !token.header.is_null()), demand, "amr is an array of strings")
 }

@@ -84,12 +84,9 @@ impl Scenario for Refresh {
 pub const SCOPE_MISSING: &str = "the metadata offers refresh tokens, but none came: idp.offline_scope is not configured";
 
 impl Stage {
-    /// The metadata offers refresh tokens, but the target file names no scope to ask for them.
+    /// The metadata lists the scope for refresh tokens, but the target file does not ask for it.
     pub fn offline_scope_missing(&self) -> bool {
-        let discovery = &self.world.discovery;
-        self.world.idp.offline_scope.is_empty()
-            && (discovery.list("scopes_supported").contains(&"offline_access")
-                || discovery.list("grant_types_supported").contains(&"refresh_token"))
+        self.world.idp.offline_scope.is_empty() && self.world.discovery.list("scopes_supported").contains(&"offline_access")
     }
 
     /// Asks for refresh tokens as the target file says.
