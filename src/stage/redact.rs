@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::model::Message;
 use crate::wire::jose::random;
+use crate::wire::seen::PROTOCOL_CLAIMS;
 
 /// Parameters and JSON members whose values are replaced by a digest wherever they stand.
 const SENSITIVE: [&str; 18] = [
@@ -33,36 +34,8 @@ const SENSITIVE: [&str; 18] = [
     "passkey",
 ];
 
-/// Protocol claims whose values may be shown; every other claim is somebody's attribute.
-const OPEN_CLAIMS: [&str; 27] = [
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "iat",
-    "nbf",
-    "auth_time",
-    "nonce",
-    "acr",
-    "amr",
-    "azp",
-    "at_hash",
-    "c_hash",
-    "sid",
-    "jti",
-    "session_expiry",
-    "tenant",
-    "aud_sub",
-    "ver",
-    "tid",
-    "oid",
-    "idp",
-    "htu",
-    "htm",
-    "ath",
-    "cnf",
-    "scope",
-];
+/// Claims of DPoP proofs and assertions whose values may be shown besides those of ID tokens; every other claim is somebody's attribute.
+const PROOF_CLAIMS: [&str; 6] = ["htu", "htm", "ath", "cnf", "scope", "idp"];
 
 /// Knows the secrets the user gave, and what a secret looks like.
 #[derive(Debug, Default)]
@@ -274,7 +247,7 @@ fn describe_jwt(text: &str) -> Option<String> {
                     claims
                         .into_iter()
                         .map(|(name, value)| {
-                            let open = OPEN_CLAIMS.contains(&name.as_str());
+                            let open = PROTOCOL_CLAIMS.contains(&name.as_str()) || PROOF_CLAIMS.contains(&name.as_str());
                             (name, if open { value } else { Value::String("[attribute]".into()) })
                         })
                         .collect(),
