@@ -88,7 +88,7 @@ async fn hostile_servers_neither_hang_nor_panic() {
         let scan = probing.tls_scan("idp.example", 443).await;
         assert!(!scan.controlled());
     }
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 struct Openssl {

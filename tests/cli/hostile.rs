@@ -50,7 +50,7 @@ fn run(dir: tempfile::TempDir, at: SocketAddr, network: &str) -> (Said, tempfile
     let clock = Instant::now();
     let args = ["run", "--target", "t.toml", "--browser", "form", "--fast", "--scenario", "idp-probe/metadata", "--out", "run"];
     let said = cli_in(dir.path(), &args);
-    assert!(clock.elapsed() < Duration::from_secs(15), "it took {:?}", clock.elapsed());
+    assert!(clock.elapsed() < Duration::from_secs(60), "it took {:?}", clock.elapsed());
     (said, dir)
 }
 
