@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod level;
 pub mod report;
 pub mod target;
+mod target_app;
 pub mod verdict;
 
 pub use clause::{Clause, ClauseId, How, Requirement};

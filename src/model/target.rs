@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::level::{Level, Role};
+pub use super::target_app::*;
 
 /// A whole target file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -20,6 +21,11 @@ pub struct Target {
     /// The identity service, where the target is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idp: Option<Idp>,
+    /// The application, where the target is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+    /// Where commands are sent to or come from, SL2.
+    pub commands: Commands,
     /// Actions only the operator's side can do, by name.
     pub hooks: BTreeMap<String, Hook>,
     /// Statements of the operator, by clause id.
@@ -105,6 +111,11 @@ pub struct CounterpartAt {
     /// The suite's private keys, `file:` of the JSON that `init` wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
+    /// Issuer identifier of the OpenID Provider that the suite plays for an application, as the application is configured with it.
+    pub issuer: String,
+    /// Address and port that provider binds to; token endpoint and JWK Set take the next port, UserInfo the one after. Port 0 takes
+    /// free ones. The ports stand in the issuer and the metadata, so an application that runs longer than this run needs fixed ones.
+    pub op_listen: String,
 }
 
 impl Default for CounterpartAt {
@@ -114,6 +125,8 @@ impl Default for CounterpartAt {
             public_url: "https://rp.ipsie-conform.test".into(),
             sector_url: "https://rp.second-sector.test".into(),
             keys: None,
+            issuer: "https://op.ipsie-conform.test".into(),
+            op_listen: "127.0.0.1:0".into(),
         }
     }
 }
