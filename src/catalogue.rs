@@ -12,10 +12,12 @@ use crate::model::{Clause, Level, Requirement, Role};
 use crate::suites;
 
 /// The profile files inside the binary.
-const EMBEDDED: [(&str, &str); 3] = [
+const EMBEDDED: [(&str, &str); 5] = [
     ("ipsie.toml", include_str!("../profiles/ipsie.toml")),
     ("sl1-idp.toml", include_str!("../profiles/sl1-idp.toml")),
     ("sl1-app.toml", include_str!("../profiles/sl1-app.toml")),
+    ("sl2-idp.toml", include_str!("../profiles/sl2-idp.toml")),
+    ("sl2-app.toml", include_str!("../profiles/sl2-app.toml")),
 ];
 
 /// A mistake in a profile file.
