@@ -32,6 +32,8 @@ pub(super) struct Grant {
     pub script: Script,
     pub sid: String,
     pub used: usize,
+    /// The response went to the browser that had asked, by the provider itself.
+    pub delivered: bool,
 }
 
 /// A token, by its value.

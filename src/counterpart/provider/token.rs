@@ -45,6 +45,7 @@ pub(super) fn token(shared: &Shared, which: usize, request: &In<'_>, raw: &Reque
     let exchange = handle::record(shared, &Record { context: context.as_deref(), step: "token request" }, raw, &answered.reply);
     let seen = TokenRequest {
         authorization: answered.grant.as_ref().and_then(|grant| Some(grant.request.as_ref()?.number)),
+        delivered: answered.grant.as_ref().is_some_and(|grant| grant.delivered),
         context,
         at: Instant::now(),
         when: Timestamp::now(),
