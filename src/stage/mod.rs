@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod cert;
 pub mod dns;
+pub mod front;
 pub mod hooks;
 pub mod http;
 pub mod listener;
