@@ -57,5 +57,7 @@ pub(super) struct State {
     /// DPoP nonces in force, per code: at the token endpoint and at UserInfo.
     pub nonces: HashMap<(String, bool), String>,
     pub proofs: Vec<String>,
+    /// ID tokens that the token endpoint handed out.
+    pub id_tokens: Vec<String>,
     pub log: Log,
 }
