@@ -1,5 +1,6 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
+pub mod async_server;
 pub mod browser;
 pub mod cert;
 pub mod dns;

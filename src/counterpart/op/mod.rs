@@ -11,10 +11,10 @@
 mod access;
 mod authorize;
 mod client_auth;
-mod dns;
+pub(super) mod dns;
 mod dpop;
-mod hello;
-mod http;
+pub(super) mod hello;
+pub(super) mod http;
 mod id_token;
 mod login;
 mod metadata;
