@@ -124,16 +124,16 @@ fn at_api(path: &str) -> String {
 }
 
 fn network(app: &ReferenceApp) -> Network {
-    let http_port = app.http_addr.port();
     let mut resolve = BTreeMap::new();
     for host in [HOST, API_HOST] {
         resolve.insert(format!("{host}:443"), app.addr.to_string());
-        resolve.insert(format!("{host}:{http_port}"), app.http_addr.to_string());
+        resolve.insert(format!("{host}:80"), app.http_addr.to_string());
     }
-    Network { resolve, http_port, resolver: Some(app.dns_addr.to_string()), ..Network::default() }
+    Network { resolve, resolver: Some(app.dns_addr.to_string()), ..Network::default() }
 }
 
-fn application(provider: &ProviderFor) -> App {
+/// What a target file says of the application.
+pub fn application(provider: &ProviderFor) -> App {
     App {
         start_url: at("/login"),
         protected_url: at("/protected"),

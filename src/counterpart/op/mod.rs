@@ -11,7 +11,7 @@
 mod access;
 mod authorize;
 mod client_auth;
-pub(super) mod dns;
+pub(crate) mod dns;
 mod dpop;
 pub(super) mod hello;
 pub(crate) mod http;
