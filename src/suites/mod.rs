@@ -14,6 +14,7 @@ pub mod idp_redirector;
 pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
+pub mod network;
 
 use crate::suite::{Of, Suite};
 
