@@ -2,6 +2,7 @@
 //! which is the embedded target and, with a twist, the defective peer of the kill matrix.
 
 pub mod authorize;
+pub mod command_issuer;
 pub mod dpop;
 pub mod embedded;
 pub mod keys;
