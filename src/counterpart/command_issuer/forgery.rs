@@ -167,7 +167,7 @@ impl Forgery {
                 draft.claims = id_token(sender, subject);
             }
             Forgery::IssuerOther => claims["iss"] = "https://idp.example.com".into(),
-            Forgery::IssuerUnknown => claims["iss"] = sender.unknown_issuer.into(),
+            Forgery::IssuerUnknown => claims["iss"] = sender.unknown_issuer.as_str().into(),
             Forgery::AudienceClientId => claims["aud"] = sender.client_id.into(),
             Forgery::AudienceOther => {
                 let other = match claims["aud"].as_str() {

@@ -37,7 +37,7 @@ pub struct Sender<'a> {
     /// An RSA key that the issuer publishes although its metadata lists no RS256.
     pub rsa: Option<&'a SigningKey>,
     /// An issuer that the application does not know, best one with live metadata and keys of its own.
-    pub unknown_issuer: &'a str,
+    pub unknown_issuer: String,
 }
 
 impl Sender<'_> {
