@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{Catalogue, glob};
 use crate::model::target::{ClientAuth, Idp, Target};
 use crate::model::{Clause, ClauseId, How, Level, Role};
+use crate::plan_app;
 use crate::suite::Suite;
 use crate::suites;
 
@@ -139,7 +140,13 @@ fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
         return Fate::NotRun(format!("left out by --fast: it waits {} s", clause.wait_s));
     }
     let Some(suite) = suite else { return Fate::Statement };
-    if let Some(idp) = &target.idp {
+    if let (Role::App, Some(app)) = (clause.role, &target.app) {
+        let missing: Vec<String> = clause.needs.iter().filter_map(|need| plan_app::missing(need, clause, target, app)).collect();
+        if !missing.is_empty() {
+            return Fate::NotRun(missing.join("; "));
+        }
+    }
+    if let (Role::Idp, Some(idp)) = (clause.role, &target.idp) {
         let missing: Vec<String> = clause.needs.iter().filter_map(|need| missing(need, clause, target, idp)).collect();
         if !missing.is_empty() {
             return Fate::NotRun(missing.join("; "));

@@ -58,7 +58,7 @@ pub async fn run(
     let wanted = plan.tested().map(|clause| clause.id.clone()).collect();
     let mut stopped_early = stop.clone();
     let set = tokio::select! {
-        set = Set::up(setting, wanted, events.clone()) => set?,
+        set = Set::up(setting, &plan.roles, wanted, events.clone()) => set?,
         _ = stopped_early.wait_for(|stop| *stop) => return Err(Error::prerequisite("interrupted before the first scenario", "Nothing was tested.")),
     };
     let world = set.world.clone();

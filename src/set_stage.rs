@@ -11,10 +11,12 @@ use wiremock::ResponseTemplate;
 
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
+use crate::counterpart::provider::Provider;
 use crate::error::Error;
 use crate::event::{Event, Sink};
-use crate::model::ClauseId;
 use crate::model::target::Target;
+use crate::model::{ClauseId, Role};
+use crate::set_app;
 use crate::stage::World;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::form::FormAgent;
@@ -67,6 +69,8 @@ pub struct Setting {
     pub fast: bool,
     /// Somebody may answer prompts.
     pub interactive: bool,
+    /// The provider for the application, where it had to be started before it.
+    pub provider: Option<Provider>,
 }
 
 /// A stage that is set. Dropping it closes the suite's endpoints.
@@ -82,12 +86,14 @@ impl Set {
     ///
     /// # Errors
     /// A prerequisite that is not met, with its remedy.
-    pub async fn up(setting: Setting, wanted: HashSet<ClauseId>, events: Sink) -> Result<Set, Error> {
+    pub async fn up(mut setting: Setting, roles: &[Role], wanted: HashSet<ClauseId>, events: Sink) -> Result<Set, Error> {
+        let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let idp = target
-            .idp
-            .clone()
-            .ok_or_else(|| Error::usage("the target file has no table [idp]", "Add [idp], or test another role."))?;
+        let tests = |role: Role| roles.contains(&role);
+        let idp = target.idp.clone().filter(|_| tests(Role::Idp));
+        if tests(Role::Idp) && idp.is_none() {
+            return Err(Error::usage("the target file has no table [idp]", "Add [idp], or test another role."));
+        }
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
         let target_roots = roots(target)?;
@@ -99,6 +105,8 @@ impl Set {
         let callback = ClearServer::start("127.0.0.1:0", arrived()).await.map_err(occupied)?;
         let at = &target.counterpart;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
+        let app = if tests(Role::App) { Some(set_app::prepare(&setting, started, &keys, &recorder).await?) } else { None };
+
         let suite_hosts: Vec<String> = [&at.public_url, &at.sector_url].iter().filter_map(|url| host_of(url)).collect();
         let suite_port = |url: &str| url::Url::parse(url).ok().and_then(|url| url.port_or_known_default()).unwrap_or(443);
         let mut own = vec![(format!("{OPEN_HOST}:443"), front.addr)];
@@ -108,6 +116,7 @@ impl Set {
             }
         }
         own.push(("evil.example:443".into(), front.addr));
+        own.extend(app.iter().flat_map(|app| app.provider.places()));
         let resolve = Resolve::new(&target.network.resolve, own.iter().map(|(name, addr)| (name.as_str(), *addr)))
             .map_err(|message| Error::usage(message, "Mend [network.resolve]."))?;
 
@@ -115,9 +124,15 @@ impl Set {
         all_roots.extend(setting.roots.clone());
         let http = Http::new(&target.network, &resolve, &all_roots, recorder.clone())
             .map_err(|error| Error::prerequisite(format!("the HTTP client cannot be made: {error}"), "Check network.ca_file."))?;
-        let discovery = discover(&http, &idp.issuer).await?;
+        let discovery = match &idp {
+            Some(idp) => discover(&http, &idp.issuer).await?,
+            None => Discovery::default(),
+        };
         let jwks = jwks(&http, &discovery);
-        let leaves = leaves(&resolve, &recorder, &all_roots, &idp.issuer, &discovery);
+        let mut pages: Vec<&str> = idp.iter().map(|idp| idp.issuer.as_str()).collect();
+        pages.extend(discovery.document.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()));
+        pages.extend(app.iter().flat_map(|app| app.pages(target)));
+        let leaves = leaves(&resolve, &recorder, &all_roots, &pages);
         let (jwks, leaves) = futures_util::future::join(jwks, leaves).await;
 
         let mut agent_resolve: Vec<(String, String)> = target
@@ -127,18 +142,26 @@ impl Set {
             .flat_map(|(name, addr)| with_port(name).into_iter().map(|name| (name, addr.clone())))
             .collect();
         agent_resolve.extend(own.iter().map(|(name, addr)| (name.clone(), addr.to_string())));
+        let authorities = app.iter().flat_map(|app| app.authority.clone());
         let config = AgentConfig {
             suite_hosts: suite_hosts.iter().cloned().chain([OPEN_HOST.to_owned()]).collect(),
+            own_origins: app.iter().map(|app| set_app::origin(app.provider.issuer())).collect(),
             resolve: agent_resolve,
-            roots: all_roots.iter().cloned().chain([ca.der().to_vec()]).collect(),
+            roots: all_roots.iter().cloned().chain([ca.der().to_vec()]).chain(authorities).collect(),
             leaves,
             deadline: Duration::from_secs(target.network.timeout_s.max(2)),
             headed: setting.headed,
         };
         let agent = agent(&setting.browser, config, recorder.clone(), &events).await?;
+        let run_id = format!(
+            "run-{}-{}",
+            jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
+            random(4).to_lowercase().replace(['-', '_'], "x")
+        );
         let world = World {
             target: target.clone(),
-            idp,
+            idp: idp.unwrap_or_default(),
+            app: app.map(|app| app.world(&run_id)),
             secrets: secrets.clone(),
             keys,
             recorder,
@@ -147,11 +170,7 @@ impl Set {
             roots: all_roots,
             agent,
             events,
-            run_id: format!(
-                "run-{}-{}",
-                jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
-                random(4).to_lowercase().replace(['-', '_'], "x")
-            ),
+            run_id,
             wanted,
             interactive: setting.interactive,
             discovery,
@@ -163,7 +182,14 @@ impl Set {
             session: Arc::default(),
             undo: Mutex::new(Vec::new()),
         };
-        Ok(Set { world: Arc::new(world), _callback: callback, _front: front })
+        let set = Set { world: Arc::new(world), _callback: callback, _front: front };
+        if set.world.app.is_some()
+            && let Err(error) = set_app::calibrate(&set.world).await
+        {
+            set.world.agent.close().await;
+            return Err(error);
+        }
+        Ok(set)
     }
 }
 
@@ -230,11 +256,11 @@ async fn jwks(http: &Http, discovery: &Discovery) -> Jwks {
     }
 }
 
-/// Leaf certificates that verified against a private authority: Chrome does not know that authority and pins them.
-async fn leaves(resolve: &Resolve, recorder: &Recorder, roots: &[Vec<u8>], issuer: &str, discovery: &Discovery) -> Vec<Vec<u8>> {
+/// Leaf certificates of these URLs' hosts that verified against a private authority: Chrome does not know that authority and pins them.
+async fn leaves(resolve: &Resolve, recorder: &Recorder, roots: &[Vec<u8>], urls: &[&str]) -> Vec<Vec<u8>> {
     let Ok(trust) = Trust::new(roots) else { return Vec::new() };
-    let urls = discovery.document.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).chain([issuer]);
     let places: HashSet<(String, u16)> = urls
+        .iter()
         .filter_map(|url| url::Url::parse(url).ok())
         .filter(|url| url.scheme() == "https")
         .filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)))

@@ -9,7 +9,7 @@ use miette::NamedSource;
 use crate::catalogue::{Catalogue, nearest};
 use crate::error::{Error, FileFault};
 use crate::model::Role;
-use crate::model::target::{ClientAuth, Target};
+use crate::model::target::{App, ClientAuth, Target};
 use crate::stage::hooks::ways;
 use crate::stage::secrets::Secrets;
 
@@ -107,6 +107,12 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
             ));
         }
     }
+    if target.target.roles.contains(&Role::App) {
+        let Some(app) = &target.app else {
+            return Err(source.fault(None, "the role `app` needs a table [app]", "Add [app] with protected_url and client_id."));
+        };
+        check_app(source, target, app)?;
+    }
     for (name, url) in [("public_url", &target.counterpart.public_url), ("sector_url", &target.counterpart.sector_url)] {
         let good = url::Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.path() == "/" && url.query().is_none());
         if !good {
@@ -149,6 +155,60 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
     })
 }
 
+fn check_app(source: &Source<'_>, target: &Target, app: &App) -> Result<(), Error> {
+    let web = |url: &str| url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
+    let urls = [
+        ("app.protected_url", app.protected_url.as_str(), true),
+        ("app.start_url", &app.start_url, false),
+        ("app.initiate_login_uri", &app.initiate_login_uri, false),
+        ("app.logout_url", &app.logout_url, false),
+        ("commands.command_endpoint", &target.commands.command_endpoint, false),
+        ("commands.backchannel_logout_uri", &target.commands.backchannel_logout_uri, false),
+        ("commands.revocation_endpoint", &target.commands.revocation_endpoint, false),
+    ];
+    for (name, url, needed) in urls {
+        if (needed || !url.is_empty()) && !web(url) {
+            let key = name.rsplit('.').next().unwrap_or(name);
+            return Err(source.fault(
+                source.find(key),
+                format!("{name} `{url}` is not a URL"),
+                "Write the whole URL, with https.",
+            ));
+        }
+    }
+    if app.client_id.is_empty() {
+        let help = "Write the client_id that the application uses at the suite's provider.";
+        return Err(source.fault(source.find("[app]"), "app.client_id is missing", help));
+    }
+    let issuer = &target.counterpart.issuer;
+    if !url::Url::parse(issuer).is_ok_and(|url| url.scheme() == "https" && url.host().is_some()) || issuer.ends_with('/') {
+        let help =
+            "Write it as the application is configured with it, without a slash at its end, e.g. \"https://localhost:9443\".";
+        return Err(source.fault(source.find("issuer"), format!("counterpart.issuer `{issuer}` is not an https URL"), help));
+    }
+    let known = ["op-commands", "backchannel-logout", "token-revocation", "ssf-caep", "oidc"];
+    if let Some(unknown) = target.target.bindings.iter().find(|binding| !known.contains(&binding.as_str())) {
+        let close = nearest(unknown, known.into_iter());
+        return Err(source.fault(
+            source.find(unknown),
+            format!("target.bindings: `{unknown}` is no binding"),
+            format!("Did you mean `{close}`?"),
+        ));
+    }
+    let endpoints = [
+        ("op-commands", "command_endpoint", &target.commands.command_endpoint),
+        ("backchannel-logout", "backchannel_logout_uri", &target.commands.backchannel_logout_uri),
+        ("token-revocation", "revocation_endpoint", &target.commands.revocation_endpoint),
+    ];
+    for (binding, key, url) in endpoints {
+        if target.target.bindings.iter().any(|known| known == binding) && url.is_empty() {
+            let help = format!("Add {key} under [commands].");
+            return Err(source.fault(source.find(binding), format!("the binding `{binding}` needs commands.{key}"), help));
+        }
+    }
+    Ok(())
+}
+
 /// Reads every secret once, so that a missing one is told before anything is sent.
 fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Result<(), Error> {
     let mut references: Vec<(String, &str)> = Vec::new();
@@ -182,6 +242,26 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
                     references.push((format!("{what} of user `{}`", user.name), reference));
                 }
             }
+        }
+    }
+    if let Some(app) = &target.app {
+        let second = app.second.as_ref().and_then(|second| second.client_secret.as_ref());
+        let commands = &target.commands;
+        let named = [
+            ("app.client_secret", app.client_secret.as_ref()),
+            ("app.second.client_secret", second),
+            ("counterpart.ca", target.counterpart.ca.as_ref()),
+            ("counterpart.ca_key", target.counterpart.ca_key.as_ref()),
+            ("commands.revocation_token", commands.revocation_token.as_ref()),
+            ("commands.second_revocation_token", commands.second_revocation_token.as_ref()),
+        ];
+        references.extend(named.into_iter().filter_map(|(name, reference)| Some((name.to_owned(), reference?.as_str()))));
+        if app.client_secret.is_none() && matches!(app.auth, ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost) {
+            return Err(source.fault(
+                source.find("[app]"),
+                "app has no client_secret",
+                "Add client_secret = \"env:NAME\", or set auth.",
+            ));
         }
     }
     for (name, hook) in &target.hooks {

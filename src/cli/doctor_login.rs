@@ -38,6 +38,7 @@ pub async fn launch(choice: &Browser, headed: bool, findings: &mut Findings) {
         }
     }
     let config = AgentConfig {
+        own_origins: Vec::new(),
         suite_hosts: Vec::new(),
         resolve: Vec::new(),
         roots: Vec::new(),
@@ -78,13 +79,14 @@ pub async fn sign_in(loaded: &Loaded, browser: Browser, headed: bool, findings: 
         jobs: JOBS,
         fast: true,
         interactive: false,
+        provider: None,
     };
     let events: Sink = Arc::new(|event| {
         if let Event::Waiting { what, seconds, .. } = event {
             eprintln!("waiting {seconds} s for {what}");
         }
     });
-    let set = match Set::up(setting, HashSet::new(), events).await {
+    let set = match Set::up(setting, &[crate::model::Role::Idp], HashSet::new(), events).await {
         Ok(set) => set,
         Err(error) => {
             let remedy = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();

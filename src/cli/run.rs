@@ -231,6 +231,7 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
             jobs: args.jobs.or(flags.jobs).unwrap_or(JOBS),
             fast: args.fast || flags.fast.unwrap_or(false),
             interactive,
+            provider: None,
         };
         return Ok((setting, None));
     }
@@ -286,6 +287,7 @@ pub async fn embedded_with(
         jobs,
         fast,
         interactive: false,
+        provider: None,
     };
     Ok((setting, peer))
 }

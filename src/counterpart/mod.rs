@@ -7,6 +7,7 @@ pub mod dpop;
 pub mod embedded;
 pub mod keys;
 pub mod op;
+pub mod provider;
 pub mod relying_party;
 pub mod token;
 pub mod twist;

@@ -111,6 +111,13 @@ pub struct CounterpartAt {
     /// The suite's private keys, `file:` of the JSON that `init` wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
+    /// Certificate of the authority that signs the provider's certificates, `file:` of a PEM file that `init` wrote; the application must
+    /// trust it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Private key of that authority, `file:` of a PEM file (PKCS#8).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_key: Option<String>,
     /// Issuer identifier of the OpenID Provider that the suite plays for an application, as the application is configured with it.
     pub issuer: String,
     /// Address and port that provider binds to; token endpoint and JWK Set take the next port, UserInfo the one after. Port 0 takes
@@ -125,6 +132,8 @@ impl Default for CounterpartAt {
             public_url: "https://rp.ipsie-conform.test".into(),
             sector_url: "https://rp.second-sector.test".into(),
             keys: None,
+            ca: None,
+            ca_key: None,
             issuer: "https://op.ipsie-conform.test".into(),
             op_listen: "127.0.0.1:0".into(),
         }

@@ -5,7 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -16,6 +21,9 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Respond};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::wire::jose::from_pem;
 
 /// Why an endpoint of ours could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +39,12 @@ pub enum ListenFault {
     /// A certificate could not be made.
     #[error("cannot make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
+    /// A certificate authority cannot be taken from its files.
+    #[error("the certificate authority cannot be used: {0}")]
+    Authority(String),
 }
 
-/// A certificate authority that lives as long as the run.
+/// A certificate authority: one that lives as long as the run, or one that an operator keeps.
 pub struct TestCa {
     issuer: Issuer<'static, KeyPair>,
     der: CertificateDer<'static>,
@@ -58,6 +69,30 @@ impl TestCa {
         Ok(TestCa { der: cert.der().clone(), pem: cert.pem(), issuer: Issuer::new(params, key) })
     }
 
+    /// An authority from its files: the (first) certificate of the one, the private key (PKCS #8, PKCS #1 or SEC 1) of the other.
+    ///
+    /// # Errors
+    /// Not PEM, not a certificate of an authority, not its key.
+    pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, ListenFault> {
+        let fault = |what: &str| ListenFault::Authority(what.to_owned());
+        let certificates = from_pem("CERTIFICATE", cert_pem).map_err(|error| ListenFault::Authority(error.to_string()))?;
+        let first = certificates.into_iter().next().ok_or_else(|| fault("its file holds no CERTIFICATE in PEM"))?;
+        let (_, parsed) = X509Certificate::from_der(&first).map_err(|_| fault("its certificate is not X.509 in DER"))?;
+        if !parsed.is_ca() {
+            return Err(fault("its certificate is not one of an authority (basicConstraints without cA)"));
+        }
+        let key = KeyPair::from_pem(key_pem).map_err(|_| fault("its key is not an unencrypted private key in PEM"))?;
+        if parsed.public_key().raw != key.subject_public_key_info() {
+            return Err(fault("its key does not belong to its certificate"));
+        }
+        let der = CertificateDer::from(first);
+        let issuer = Issuer::from_ca_cert_der(&der, key)?;
+        let body = STANDARD.encode(&der);
+        let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+        Ok(TestCa { issuer, der, pem })
+    }
+
     /// The authority's certificate.
     pub fn der(&self) -> &[u8] {
         &self.der
@@ -68,23 +103,53 @@ impl TestCa {
         &self.pem
     }
 
+    /// The authority's private key in PEM (PKCS #8), for the operator's own keeping.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// A leaf for these names (or addresses), with the chain to this authority.
     pub fn leaf(&self, names: &[String]) -> Result<Arc<CertifiedKey>, rcgen::Error> {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = names
-            .iter()
-            .map(|name| match name.parse() {
-                Ok(address) => Ok(SanType::IpAddress(address)),
-                Err(_) => Ok(SanType::DnsName(name.clone().try_into()?)),
-            })
-            .collect::<Result<_, rcgen::Error>>()?;
-        params.distinguished_name.push(DnType::CommonName, names.first().map_or("localhost", String::as_str));
         let key = KeyPair::generate()?;
-        let cert = params.signed_by(&key, &self.issuer)?;
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let signing = aws_lc_rs::sign::any_supported_type(&private).map_err(|_| rcgen::Error::RemoteKeyError)?;
-        Ok(Arc::new(CertifiedKey::new(vec![cert.der().clone(), self.der.clone()], signing)))
+        let cert = leaf_params(names)?.signed_by(&key, &self.issuer)?;
+        certified(vec![cert.der().clone(), self.der.clone()], &key)
     }
+
+    /// The same with a key of the caller's choice, and other parameters changed.
+    pub(super) fn leaf_with(
+        &self,
+        names: &[String],
+        key: &KeyPair,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Vec<CertificateDer<'static>>, rcgen::Error> {
+        let mut params = leaf_params(names)?;
+        change(&mut params);
+        Ok(vec![params.signed_by(key, &self.issuer)?.der().clone(), self.der.clone()])
+    }
+}
+
+/// What a server certificate for these names (or addresses) says. Strict verifiers (Python 3.13, say) insist on the key identifier of the
+/// authority (RFC 5280 4.2.1.1), some on the extended key usage.
+pub(super) fn leaf_params(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = names
+        .iter()
+        .map(|name| match name.parse() {
+            Ok(address) => Ok(SanType::IpAddress(address)),
+            Err(_) => Ok(SanType::DnsName(name.clone().try_into()?)),
+        })
+        .collect::<Result<_, rcgen::Error>>()?;
+    params.distinguished_name.push(DnType::CommonName, names.first().map_or("localhost", String::as_str));
+    params.use_authority_key_identifier_extension = true;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
+}
+
+/// A chain with its key, as rustls wants it.
+pub(super) fn certified(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Result<Arc<CertifiedKey>, rcgen::Error> {
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let signing = aws_lc_rs::sign::any_supported_type(&private).map_err(|_| rcgen::Error::RemoteKeyError)?;
+    Ok(Arc::new(CertifiedKey::new(chain, signing)))
 }
 
 /// Mints a certificate for whatever name a client asks for; `instead` presents another name's certificate (a defect).
@@ -253,6 +318,22 @@ fn server_config(ca: Arc<TestCa>, shape: TlsShape) -> ServerConfig {
 mod tests {
     use super::*;
     use wiremock::ResponseTemplate;
+
+    #[test]
+    fn an_authority_survives_its_files_and_a_foreign_key_is_refused() {
+        let (ca, other) = (TestCa::new("kept").unwrap(), TestCa::new("other").unwrap());
+        let again = TestCa::from_pem(ca.pem(), &ca.key_pem()).unwrap();
+        assert_eq!((again.der(), again.pem().replace('\r', "")), (ca.der(), ca.pem().replace('\r', "")));
+        let leaf = again.leaf(&["op.suite.test".into(), "127.0.0.1".into()]).unwrap();
+        let (_, parsed) = X509Certificate::from_der(&leaf.cert[0]).unwrap();
+        let (_, issuer) = X509Certificate::from_der(ca.der()).unwrap();
+        assert_eq!(parsed.issuer(), issuer.subject());
+        for (cert, key) in
+            [(ca.pem(), other.key_pem()), ("", ca.key_pem()), (ca.pem(), String::new()), (ca.pem(), ca.pem().to_owned())]
+        {
+            assert!(matches!(TestCa::from_pem(cert, &key), Err(ListenFault::Authority(_))), "{cert}");
+        }
+    }
 
     #[tokio::test]
     async fn a_client_that_trusts_the_ca_reaches_the_mock_by_any_name() {

@@ -1,11 +1,14 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
+pub mod app_world;
 pub mod browser;
 pub mod cert;
 pub mod dns;
+pub mod front;
 pub mod hooks;
 pub mod http;
 pub mod listener;
+pub mod oracle;
 pub mod plain;
 pub mod raw;
 pub mod recorder;
@@ -15,6 +18,7 @@ pub mod secrets;
 #[cfg(test)]
 mod test_servers;
 pub mod tls;
+pub mod visitor;
 pub mod world;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::app_world::AppWorld;
 use super::browser::recipe::Credentials;
 use super::browser::{Context, UserAgent};
 use super::hooks::Undo;
@@ -21,12 +22,14 @@ use crate::model::{ClauseId, ExchangeId};
 use crate::suite::Obstacle;
 use crate::wire::seen::IdTokenSeen;
 
-/// The world of one run against an identity service.
+/// The world of one run.
 pub struct World {
     /// The target file.
     pub target: Target,
-    /// Its identity service.
+    /// Its identity service; empty where only an application is tested.
     pub idp: Idp,
+    /// The application under test, where one is.
+    pub app: Option<AppWorld>,
     /// Values of the secrets it names.
     pub secrets: Secrets,
     /// The suite's keys.

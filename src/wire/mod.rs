@@ -1,6 +1,7 @@
 //! Reading what products send: tolerant, typed views, with the bytes kept. Judging is done elsewhere, and strictly.
 
 pub mod amr;
+pub mod client_hello;
 pub mod entropy;
 pub mod hsts_preload;
 pub mod jose;

@@ -154,7 +154,7 @@ pub(super) fn block8(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend(bytes.iter().take(usize::from(length)));
 }
 
-pub(super) fn block16(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn block16(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     out.extend(length.to_be_bytes());
     out.extend(bytes.iter().take(usize::from(length)));
@@ -166,7 +166,7 @@ fn sized16(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-pub(super) fn extension(out: &mut Vec<u8>, kind: u16, bytes: &[u8]) {
+pub(crate) fn extension(out: &mut Vec<u8>, kind: u16, bytes: &[u8]) {
     out.extend(kind.to_be_bytes());
     block16(out, bytes);
 }

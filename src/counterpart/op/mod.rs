@@ -14,7 +14,7 @@ mod client_auth;
 mod dns;
 mod dpop;
 mod hello;
-mod http;
+pub(crate) mod http;
 mod id_token;
 mod login;
 mod metadata;

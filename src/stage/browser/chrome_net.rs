@@ -261,7 +261,7 @@ impl Flight {
 
     fn record(self, to: &Destination<'_>, body: Option<Vec<u8>>) -> Hop {
         let carried_credentials = self.body.as_deref().is_some_and(|body| to.secrets.within(body));
-        let target = if to.config.is_suite(&self.url) { Party::Suite } else { Party::Target };
+        let target = if to.config.is_own(&self.url) { Party::Suite } else { Party::Target };
         let took = self.ended.map_or(0.0, |ended| (ended - self.sent).max(0.0));
         let exchange = to.recorder.record(RawExchange {
             scenario: to.scenario,

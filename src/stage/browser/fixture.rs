@@ -97,6 +97,7 @@ impl Fixture {
     pub(super) fn config(&self) -> AgentConfig {
         let to = self.address.to_string();
         AgentConfig {
+            own_origins: Vec::new(),
             suite_hosts: vec!["rp.suite.test".into()],
             resolve: ["*.target.test:80", "rp.suite.test:80", "*.target.test:443", "rp.suite.test:443"]
                 .map(|from| (from.to_owned(), to.clone()))

@@ -130,12 +130,11 @@ impl FormPage {
         }
         let textual =
             response.header("content-type").is_none_or(|kind| ["html", "json", "text"].iter().any(|word| kind.contains(word)));
-        let suite = self.core.config.is_suite(going.url.as_str());
         let exchange = self.core.recorder.record(RawExchange {
             scenario: &self.scenario,
             step,
             from: Party::Browser,
-            to: if suite { Party::Suite } else { Party::Target },
+            to: if self.core.config.is_own(going.url.as_str()) { Party::Suite } else { Party::Target },
             started_at,
             took: clock.elapsed(),
             method: going.method,

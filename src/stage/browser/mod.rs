@@ -282,6 +282,8 @@ pub enum AgentFault {
 pub struct AgentConfig {
     /// Host names of the suite (and anything below them); reaching one ends a visit.
     pub suite_hosts: Vec<String>,
+    /// Origins of the provider that the suite plays for an application; a visit goes on through them.
+    pub own_origins: Vec<String>,
     /// `host:port` -> `address:port`; port 443 for https, 80 for http. The suite's own hosts are among them. A host may be `*.name`.
     pub resolve: Vec<(String, String)>,
     /// DER certificates to trust besides the public roots (the target's CA and the suite's own).
@@ -295,6 +297,12 @@ pub struct AgentConfig {
 }
 
 impl AgentConfig {
+    /// Does the suite itself answer this URL?
+    pub fn is_own(&self, url: &str) -> bool {
+        let origin = url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization());
+        self.is_suite(url) || origin.is_some_and(|origin| self.own_origins.contains(&origin))
+    }
+
     /// Is this a URL of a suite host, or of a host below one?
     pub fn is_suite(&self, url: &str) -> bool {
         let Ok(url) = url::Url::parse(url) else { return false };

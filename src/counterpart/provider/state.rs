@@ -1,0 +1,59 @@
+//! What the provider remembers.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::Value;
+
+use super::log::{Authorization, Log};
+use super::script::{Answer, Script, Twist};
+
+/// A browser context.
+pub(super) struct ContextState {
+    pub scenario: &'static str,
+    pub step: String,
+    pub answers: VecDeque<Answer>,
+    pub refresh: Option<Twist>,
+    pub sids: Vec<String>,
+}
+
+impl ContextState {
+    pub(super) fn new(scenario: &'static str, label: &str) -> Self {
+        ContextState { scenario, step: label.to_owned(), answers: VecDeque::new(), refresh: None, sids: Vec::new() }
+    }
+}
+
+/// A granted login, by its code.
+#[derive(Clone)]
+pub(super) struct Grant {
+    /// The request it answers; `None` where nobody asked.
+    pub request: Option<Authorization>,
+    pub context: String,
+    pub issuer: usize,
+    pub script: Script,
+    pub sid: String,
+    pub used: usize,
+}
+
+/// A token, by its value.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub code: String,
+    /// Thumbprint of the key it is bound to.
+    pub jkt: Option<String>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub contexts: HashMap<String, ContextState>,
+    pub grants: HashMap<String, Grant>,
+    pub access: HashMap<String, Held>,
+    pub refresh: HashMap<String, Held>,
+    /// Pushed authorization requests.
+    pub pushed: HashMap<String, Vec<(String, String)>>,
+    pub more_keys: Vec<Value>,
+    pub pretended: HashMap<usize, String>,
+    /// DPoP nonces in force, per code: at the token endpoint and at UserInfo.
+    pub nonces: HashMap<(String, bool), String>,
+    pub proofs: Vec<String>,
+    pub log: Log,
+}

@@ -1,0 +1,239 @@
+//! A visitor of the application under test: one isolated browser context that the suite's provider knows.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::Stage;
+use super::app_world::AppWorld;
+use super::browser::{Act, Context, Landing, Page, Visit};
+use super::oracle::Look;
+use crate::counterpart::provider::{Answer, Authorization, Script, TokenRequest};
+use crate::model::ExchangeId;
+use crate::suite::Obstacle;
+
+/// A page with scripts may go on after it has settled; so long it must stay quiet before a refusal is concluded.
+const QUIET: Duration = Duration::from_secs(3);
+/// Logins between two controls.
+const BETWEEN_CONTROLS: usize = 10;
+
+/// One isolated browser context at the application.
+pub struct Visitor {
+    /// Its name at the provider.
+    pub id: String,
+    context: Arc<dyn Context>,
+    scenario: &'static str,
+}
+
+/// What became of one login.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What was tried.
+    pub label: String,
+    /// Authorization requests that arrived from this browser.
+    pub requests: usize,
+    /// The first of them was answered.
+    pub answered: bool,
+    /// A token request with its code arrived.
+    pub redeemed: bool,
+    /// The protected page afterwards.
+    pub look: Look,
+    /// Deciding exchanges.
+    pub cites: Vec<ExchangeId>,
+}
+
+impl Attempt {
+    /// The application has a session for this browser.
+    pub fn signed_in(&self) -> bool {
+        self.look.signed_in
+    }
+
+    /// The response was delivered and the application has no session for this browser.
+    pub fn refused(&self) -> bool {
+        self.answered && !self.look.signed_in && self.look.unreachable.is_none()
+    }
+
+    /// What happened, in words.
+    pub fn describe(&self) -> String {
+        let code = if self.redeemed { "the code was redeemed" } else { "the code was not redeemed" };
+        match (self.requests, self.answered) {
+            (0, _) => format!("no authorization request arrived; {}", self.look.describe()),
+            (_, false) => format!("the authorization request was not answered; {}", self.look.describe()),
+            _ => format!("{code}; {}", self.look.describe()),
+        }
+    }
+}
+
+/// A login between two controls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// What became of it.
+    pub attempt: Attempt,
+    /// Conforming logins before and after it succeeded.
+    pub controls: bool,
+}
+
+impl Visitor {
+    /// A fresh browser context with nothing but the provider's cookie.
+    ///
+    /// # Errors
+    /// The browser failed.
+    pub async fn new(stage: &Stage, label: &str) -> Result<Visitor, Obstacle> {
+        let app = stage.app()?;
+        let context = stage.world.agent.context(label).await?;
+        let (id, url) = app.provider.admit(stage.scenario, label);
+        let visitor = Visitor { id, context, scenario: stage.scenario };
+        let mut page = visitor.page().await?;
+        let landing = page.go(Visit::Get(url), "the provider gets to know the browser").await?;
+        if landing.status != 200 {
+            let why = landing.error.unwrap_or_else(|| format!("status {}", landing.status));
+            return Err(Obstacle::network(
+                format!("the suite's browser cannot reach the suite's own provider at {}: {why}", app.provider.issuer()),
+                "Check counterpart.issuer and counterpart.op_listen.",
+            ));
+        }
+        Ok(visitor)
+    }
+
+    /// A fresh page (tab) of this context.
+    pub async fn page(&self) -> Result<Box<dyn Page>, Obstacle> {
+        Ok(self.context.page(self.scenario).await?)
+    }
+
+    /// The context itself.
+    pub fn context(&self) -> &Arc<dyn Context> {
+        &self.context
+    }
+
+    /// Opens a URL in a fresh page.
+    pub async fn open(&self, stage: &Stage, url: &str, step: &str) -> Result<Landing, Obstacle> {
+        self.go(stage, Visit::Get(url.to_owned()), step).await
+    }
+
+    /// As [`Visitor::open`], by any visit.
+    pub async fn go(&self, stage: &Stage, visit: Visit, step: &str) -> Result<Landing, Obstacle> {
+        stage.app()?.provider.step(&self.id, step);
+        let mut page = self.page().await?;
+        Ok(page.go(visit, step).await?)
+    }
+
+    /// Opens a URL and does things there.
+    pub async fn act(&self, stage: &Stage, url: &str, acts: &[Act], step: &str) -> Result<Landing, Obstacle> {
+        stage.app()?.provider.step(&self.id, step);
+        let mut page = self.page().await?;
+        page.go(Visit::Get(url.to_owned()), step).await?;
+        Ok(page.act(acts, step).await?)
+    }
+
+    /// Starts a login at the application, its next authorization request answered like this.
+    pub async fn start(&self, stage: &Stage, answer: Answer, step: &str) -> Result<Landing, Obstacle> {
+        let app = stage.app()?;
+        app.provider.tell(&self.id, answer);
+        stage.world.recorder.login_typed();
+        self.open(stage, app.app.start(), step).await
+    }
+
+    /// Opens the protected page and says who it belongs to.
+    pub async fn look(&self, stage: &Stage, step: &str) -> Result<Look, Obstacle> {
+        let app = stage.app()?;
+        let landing = self.open(stage, &app.app.protected_url, step).await?;
+        let look = Look::at(&landing, app.rule(), app.provider.issuer());
+        let Some(identity) = app.app.identity.as_ref().filter(|_| look.signed_in) else { return Ok(look) };
+        if identity.url.is_empty() || identity.url == app.app.protected_url {
+            return Ok(look.with_account(&landing, identity));
+        }
+        let shown = self.open(stage, &identity.url, step).await?;
+        let stranger = look.stranger || Look::at(&shown, app.rule(), app.provider.issuer()).stranger;
+        Ok(Look { stranger, ..look }.with_account(&shown, identity))
+    }
+
+    /// Looks at the protected page; where it does not show a session, looks again after the network was quiet, so that a
+    /// login that a script completes late is not taken for a refusal.
+    pub async fn look_for_session(&self, stage: &Stage, shown: &Landing, step: &str) -> Result<Look, Obstacle> {
+        let look = self.look(stage, step).await?;
+        let scripted = stage.world.agent.scripts() && shown.html.contains("<script");
+        if look.signed_in || !scripted {
+            return Ok(look);
+        }
+        stage.wait_until(Instant::now() + QUIET, "nothing more to come from the application").await;
+        self.look(stage, step).await
+    }
+
+    /// Signs this user in at the application and looks whether that worked.
+    pub async fn sign_in(&self, stage: &Stage, script: Script, step: &str) -> Result<Attempt, Obstacle> {
+        let app = stage.app()?;
+        let before = app.provider.log().authorizations_of(&self.id).len();
+        let landing = self.start(stage, script.answer(), step).await?;
+        app.provider.silence(&self.id);
+        let look = self.look_for_session(stage, &landing, step).await?;
+        Ok(self.outcome(app, step, before, look, &landing))
+    }
+
+    /// What the provider saw of this context since its `before`-th authorization request, with what the application shows.
+    pub fn outcome(&self, app: &AppWorld, label: &str, before: usize, look: Look, landing: &Landing) -> Attempt {
+        let log = app.provider.log();
+        let requests: Vec<&Authorization> = log.authorizations_of(&self.id).into_iter().skip(before).collect();
+        let first = requests.first();
+        let redeemed: Vec<&TokenRequest> = log
+            .tokens_of(&self.id)
+            .into_iter()
+            .filter(|token| first.is_some_and(|first| token.authorization == Some(first.number)))
+            .collect();
+        let mut cites: Vec<ExchangeId> = Vec::new();
+        cites.extend(first.map(|first| first.exchange.clone()));
+        cites.extend(landing.hops.last().map(|hop| hop.exchange.clone()));
+        cites.extend(redeemed.iter().map(|token| token.exchange.clone()));
+        cites.extend(look.cites.last().cloned());
+        Attempt {
+            label: label.to_owned(),
+            requests: requests.len(),
+            answered: first.is_some_and(|first| first.answered == "code"),
+            redeemed: !redeemed.is_empty(),
+            look,
+            cites,
+        }
+    }
+}
+
+impl Stage {
+    /// The application under test with everything that belongs to it.
+    pub fn app(&self) -> Result<&AppWorld, Obstacle> {
+        self.world.app()
+    }
+
+    /// One login in a fresh browser, while nobody disturbs the provider.
+    pub async fn attempt(&self, script: Script, label: &str) -> Result<(Visitor, Attempt), Obstacle> {
+        let app = self.app()?;
+        let _undisturbed = app.provider.shared().await;
+        let visitor = Visitor::new(self, label).await?;
+        let attempt = visitor.sign_in(self, script, label).await?;
+        Ok((visitor, attempt))
+    }
+
+    /// The control: a conforming login in a fresh browser ends signed in.
+    pub async fn login_control(&self, label: &str) -> Result<Attempt, Obstacle> {
+        let script = Script::of(&self.app()?.users[0]);
+        let (_, attempt) = self.attempt(script, label).await?;
+        self.control(attempt.signed_in());
+        Ok(attempt)
+    }
+
+    /// Each login in a browser of its own, ten at a time, with a control before, in between and after.
+    pub async fn series(&self, variations: Vec<(String, Script)>) -> Result<Vec<Tried>, Obstacle> {
+        let mut out = Vec::new();
+        let mut before = self.login_control("control: conforming login").await?.signed_in();
+        let mut left = variations.into_iter().peekable();
+        while left.peek().is_some() {
+            let some: Vec<(String, Script)> = left.by_ref().take(BETWEEN_CONTROLS).collect();
+            let logins = some.into_iter().map(|(label, script)| async move { self.attempt(script, &label).await });
+            let ended = futures_util::future::join_all(logins).await;
+            let after = self.login_control("control: conforming login").await?.signed_in();
+            for attempt in ended {
+                out.push(Tried { attempt: attempt?.1, controls: before && after });
+            }
+            before = after;
+        }
+        Ok(out)
+    }
+}
