@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::catalogue::{Catalogue, nearest};
 use crate::error::Error;
 use crate::model::Verdict;
+use crate::model::clause::base;
 use crate::model::report::Report;
 
 /// A baseline file: `[[known]]` entries.
@@ -38,7 +39,7 @@ impl Baseline {
             std::fs::read_to_string(path).map_err(|error| wrong(error.to_string(), "Give the path of a baseline file."))?;
         let baseline: Baseline = toml::from_str(&text).map_err(|error| wrong(error.to_string(), help))?;
         for entry in &baseline.known {
-            if !catalogue.clauses.iter().any(|clause| clause.id == entry.clause) {
+            if !catalogue.clauses.iter().any(|clause| clause.id == entry.clause || clause.base() == entry.clause) {
                 let close = nearest(&entry.clause, catalogue.clauses.iter().map(|clause| clause.id.as_str()));
                 return Err(wrong(format!("`{}` is no clause", entry.clause), &format!("Did you mean `{close}`?")));
             }
@@ -52,21 +53,22 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// Marks known failures that have not expired, and answers the entries that no longer fail. The level verdict stays what it
+    /// Marks known failures (an entry without `@binding` means the clause in every delivery binding) that have not expired, and answers the entries that no longer fail. The level verdict stays what it
     /// is: a known failure forgives the exit code, it certifies nothing.
     pub fn apply(&self, report: &mut Report) -> Vec<String> {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let mut stale = Vec::new();
         for entry in &self.known {
-            let Some(row) = report.clauses.iter_mut().find(|row| row.id == entry.clause) else { continue };
-            match row.verdict {
-                Verdict::Fail if entry.expires.parse::<Date>().is_ok_and(|date| date >= today) => {
-                    row.baseline = Some(entry.reason.clone());
-                }
-                Verdict::Fail => {}
-                // What was not tested says nothing of the entry.
-                Verdict::NotRun | Verdict::Inconclusive => {}
-                _ => stale.push(entry.clause.clone()),
+            let meant = |id: &str| id == entry.clause || base(id) == entry.clause;
+            let mut rows: Vec<_> = report.clauses.iter_mut().filter(|row| meant(&row.id)).collect();
+            let current = entry.expires.parse::<Date>().is_ok_and(|date| date >= today);
+            for row in rows.iter_mut().filter(|row| current && row.verdict == Verdict::Fail) {
+                row.baseline = Some(entry.reason.clone());
+            }
+            // What was not tested says nothing of the entry.
+            let open = |verdict| matches!(verdict, Verdict::Fail | Verdict::NotRun | Verdict::Inconclusive);
+            if !rows.is_empty() && !rows.iter().any(|row| open(row.verdict)) {
+                stale.push(entry.clause.clone());
             }
         }
         stale

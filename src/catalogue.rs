@@ -8,6 +8,7 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::model::clause::{NOT_YET, SESSION_COMMAND, TESTED_DELIVERY};
 use crate::model::{Clause, Level, Requirement, Role};
 use crate::suites;
 
@@ -210,9 +211,12 @@ impl Catalogue {
             }
             self.requirements.push(requirement);
         }
-        let checked: BTreeSet<&str> = suites::all().iter().flat_map(|suite| suite.clauses()).collect();
-        let mut unseen: BTreeSet<&str> =
-            if part.executed { checked.iter().copied().filter(|id| id.starts_with(&prefix)).collect() } else { BTreeSet::new() };
+        let checked: BTreeSet<String> = suites::all().iter().flat_map(|suite| suite.clauses()).collect();
+        let mut unseen: BTreeSet<&str> = if part.executed {
+            checked.iter().map(String::as_str).filter(|id| id.starts_with(&prefix)).collect()
+        } else {
+            BTreeSet::new()
+        };
         for clause in data.clause {
             let span = clause.span();
             let clause = clause.into_inner();
@@ -224,7 +228,7 @@ impl Catalogue {
                     format!("Its id starts with `{prefix}`."),
                 ));
             }
-            if self.clauses.iter().any(|known| known.id == id) {
+            if self.clauses.iter().any(|known| known.base() == id) {
                 return Err(file.fault(span, format!("clause `{id}` stands twice"), "Ids are stable and unique."));
             }
             if !self.requirements.iter().any(|known| known.id == clause.requirement) {
@@ -235,15 +239,22 @@ impl Catalogue {
                     format!("Did you mean `{nearest}`?"),
                 ));
             }
-            if part.executed && !checked.contains(id.as_str()) && clause.how != crate::model::How::Attested {
-                return Err(file.fault(
-                    span,
-                    format!("clause `{id}` has no check"),
-                    "Add a check for it to a suite, or make it attested.",
-                ));
+            for clause in expanded(clause) {
+                let has_check = checked.contains(&clause.id);
+                if clause.binding == NOT_YET && has_check {
+                    let help = "The binding is tested now: take it out of the constants of the clause model.";
+                    return Err(file.fault(span, format!("clause `{}` has a check", clause.id), help));
+                }
+                if part.executed && !has_check && clause.how != crate::model::How::Attested && clause.binding != NOT_YET {
+                    return Err(file.fault(
+                        span,
+                        format!("clause `{}` has no check", clause.id),
+                        "Add a check for it to a suite, or make it attested.",
+                    ));
+                }
+                unseen.remove(clause.id.as_str());
+                self.clauses.push(clause);
             }
-            unseen.remove(id.as_str());
-            self.clauses.push(clause);
         }
         if let Some(id) = unseen.first() {
             return Err(file.fault(
@@ -255,11 +266,11 @@ impl Catalogue {
         Ok(())
     }
 
-    /// A clause by its id, by its slug, or none.
+    /// A clause by its id, by its slug, or none. Without `@binding` it is the first of those that differ by their binding alone.
     pub fn clause(&self, name: &str) -> Option<&Clause> {
         self.clauses.iter().find(|clause| clause.id == name).or_else(|| {
-            let mut fitting = self.clauses.iter().filter(|clause| clause.slug() == name);
-            fitting.next().filter(|_| fitting.next().is_none())
+            let mut fitting = self.clauses.iter().filter(|clause| clause.names().contains(&name));
+            fitting.next().filter(|first| fitting.all(|other| other.base() == first.base()))
         })
     }
 
@@ -267,6 +278,25 @@ impl Catalogue {
     pub fn edition(&self, id: &str) -> Option<&Edition> {
         self.editions.iter().find(|edition| edition.id == id)
     }
+}
+
+/// One clause per tested delivery binding where it states an effect of a session command, else itself.
+fn expanded(clause: Clause) -> Vec<Clause> {
+    if clause.binding != SESSION_COMMAND {
+        return vec![clause];
+    }
+    let bound = |binding: &str| Clause { id: format!("{}@{binding}", clause.id), binding: binding.to_owned(), ..clause.clone() };
+    TESTED_DELIVERY.into_iter().map(bound).collect()
+}
+
+/// Does a pattern mean this clause? It is held against id and slug, both with and without `@binding`.
+pub fn matches(pattern: &str, clause: &Clause) -> bool {
+    clause.names().iter().any(|name| glob(pattern, name))
+}
+
+/// Does a pattern of an edition's `off` mean this clause? It is held against the id with and without `@binding`.
+pub fn is_off(off: &[String], clause: &Clause) -> bool {
+    off.iter().any(|pattern| glob(pattern, &clause.id) || glob(pattern, clause.base()))
 }
 
 /// Does `text` match a pattern in which `*` stands for any text?
@@ -337,6 +367,24 @@ mod tests {
             assert!(fault.to_string().contains(wanted), "{name}: {fault}");
             assert!(fault.place.starts_with("sl1-idp.toml:"), "{name}");
         }
+    }
+
+    #[test]
+    fn an_effect_of_a_session_command_stands_once_per_delivery_binding() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let base = "sl2.app.reauth-before-page";
+        let ids: Vec<&str> =
+            catalogue.clauses.iter().filter(|clause| clause.base() == base).map(|clause| clause.id.as_str()).collect();
+        assert_eq!(ids, TESTED_DELIVERY.map(|binding| format!("{base}@{binding}")));
+        assert!(catalogue.clauses.iter().all(|clause| clause.binding != SESSION_COMMAND));
+        let one = catalogue.clause("sl2.app.reauth-before-page@backchannel-logout").unwrap();
+        assert_eq!((one.slug(), one.binding.as_str()), ("reauth-before-page@backchannel-logout", "backchannel-logout"));
+        assert_eq!(catalogue.clause(base).unwrap().binding, "op-commands");
+        for pattern in [base, "reauth-before-page", "*-page", "*@backchannel-logout", "sl2.app.*"] {
+            assert!(matches(pattern, one), "{pattern}");
+        }
+        assert!(!matches("reauth-before-page@op-commands", one));
+        assert!(is_off(&[base.to_owned()], one) && is_off(&[one.id.clone()], one) && !is_off(&["sl2.app.reauth".into()], one));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::catalogue::Catalogue;
 use crate::model::report::{ClauseRow, Controls, LevelRow, RequirementRow};
 use crate::model::target::Attestation;
-use crate::model::{Call, Clause, ClauseId, FaultClass, How, Judgement, LevelVerdict, Verdict};
+use crate::model::{Call, Clause, ClauseId, FaultClass, How, Judgement, Level, LevelVerdict, Verdict};
 use crate::plan::{Fate, Plan, Planned};
 use crate::suites;
 
@@ -72,8 +72,8 @@ fn applied(clause: &Clause, judgement: Judgement) -> (Verdict, Judgement) {
 
 /// Judges every clause of the plan.
 pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
-    let mut judged: BTreeMap<&'static str, Judgement> = BTreeMap::new();
-    let mut by: BTreeMap<&'static str, &Observation> = BTreeMap::new();
+    let mut judged: BTreeMap<ClauseId, Judgement> = BTreeMap::new();
+    let mut by: BTreeMap<ClauseId, &Observation> = BTreeMap::new();
     for suite in suites::all() {
         let Some(observation) = seen.of(suite.id()) else { continue };
         for clause in suite.clauses() {
@@ -90,7 +90,7 @@ pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
     }
     plan.clauses
         .iter()
-        .map(|planned| row(planned, judged.get(planned.clause.id.as_str()), by.get(planned.clause.id.as_str()).copied(), seen))
+        .map(|planned| row(planned, judged.get(&planned.clause.id), by.get(&planned.clause.id).copied(), seen))
         .collect()
 }
 
@@ -99,13 +99,16 @@ pub fn of_scenario(plan: &Plan, observation: &Observation, attest: &BTreeMap<Str
     let one = Observations { scenarios: vec![observation.clone()], attest: attest.clone(), ..Observations::default() };
     let Some(suite) = suites::all().iter().find(|suite| suite.id() == observation.scenario) else { return Vec::new() };
     let ids = suite.clauses();
-    clauses(plan, &one).into_iter().filter(|row| ids.contains(&row.id.as_str())).collect()
+    clauses(plan, &one).into_iter().filter(|row| ids.contains(&row.id)).collect()
 }
 
 fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation>, seen: &Observations) -> ClauseRow {
     let clause = &planned.clause;
     let (mut verdict, mut judgement) = match (&planned.fate, judgement, by.map(|by| &by.outcome)) {
         (Fate::NotRun(reason), _, _) => (Verdict::NotRun, Judgement::undecided(reason.clone())),
+        (Fate::NotApplicable(reason), _, _) => applied(clause, Judgement::not_applicable(reason.clone())),
+        (Fate::Declared { holds: true, reason }, _, _) => applied(clause, Judgement::pass(reason.clone())),
+        (Fate::Declared { holds: false, reason }, _, _) => applied(clause, Judgement::broken(reason.clone())),
         (Fate::Statement, _, _) => {
             (Verdict::NotRun, Judgement::undecided(format!("no statement: attest.\"{}\" is not configured", clause.id)))
         }
@@ -116,7 +119,10 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
         }
         (Fate::Tested, None, _) => (Verdict::Inconclusive, Judgement::undecided("the run ended before this was tested")),
     };
-    if let Some(statement) = seen.attest.get(&clause.id).filter(|_| clause.attestable || clause.how == How::Attested) {
+    // What the target file itself decides is no matter of a statement.
+    let attestable = (clause.attestable || clause.how == How::Attested) && !matches!(planned.fate, Fate::Declared { .. });
+    let statement = seen.attest.get(&clause.id).or_else(|| seen.attest.get(clause.base()));
+    if let Some(statement) = statement.filter(|_| attestable) {
         let told = format!("{} ({}, {})", statement.statement, statement.by, statement.date);
         if !statement.holds {
             verdict = if clause.strength.gates() { Verdict::Fail } else { Verdict::Warning };
@@ -169,11 +175,12 @@ pub fn requirements(catalogue: &Catalogue, rows: &[ClauseRow]) -> Vec<Requiremen
         .collect()
 }
 
-/// The verdict of each level and role of the plan. A failure that the baseline knows does not count.
+/// The verdict of each level and role of the plan, included levels first. A failure that the baseline knows does not count.
 pub fn levels(plan: &Plan, rows: &[ClauseRow]) -> Vec<LevelRow> {
     let mut out = Vec::new();
     for &role in &plan.roles {
-        for &level in &plan.levels {
+        // With the levels it includes: who misses SL2 wants to know about SL1.
+        for level in Level::ALL.into_iter().filter(|level| plan.levels.iter().any(|asked| asked.includes(*level))) {
             let own: Vec<&ClauseRow> = rows.iter().filter(|row| row.role == role && level.includes(row.level)).collect();
             if own.is_empty() {
                 continue;
@@ -197,7 +204,7 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     let open = gating().any(|row| matches!(row.verdict, Verdict::Inconclusive | Verdict::NotRun | Verdict::Warning));
     // Every requirement that has executable MUSTs must have had one executed: a level that nobody looked at is not met.
     let executed = |row: &ClauseRow| matches!(row.verdict, Verdict::Pass | Verdict::Fail | Verdict::Warning);
-    let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id.as_str()));
+    let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id));
     let requirements: std::collections::BTreeSet<&str> =
         gating().filter(executable).map(|row| row.requirement.as_str()).collect();
     // Where every condition is absent, or a person has stated it, there was nothing to execute.
@@ -211,7 +218,7 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Level, Role, Strength};
+    use crate::model::{Role, Strength};
 
     fn clause(id: &str, requirement: &str, strength: Strength, verdict: Verdict) -> ClauseRow {
         ClauseRow {

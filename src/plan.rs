@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, glob};
+use crate::catalogue::{Catalogue, glob, is_off, matches};
+use crate::model::clause::{DELIVERY, NOT_YET};
 use crate::model::target::{ClientAuth, Idp, Target};
 use crate::model::{Clause, ClauseId, How, Level, Role};
 use crate::plan_app;
@@ -40,6 +41,15 @@ pub enum Fate {
     Statement,
     /// Something is not configured or was not asked for; the reason names it.
     NotRun(String),
+    /// Its condition is absent at this target; the reason names it.
+    NotApplicable(String),
+    /// The target file alone decides it.
+    Declared {
+        /// The demand is met.
+        holds: bool,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A clause in the plan.
@@ -73,13 +83,13 @@ impl Plan {
             .clauses
             .iter()
             .filter(|clause| ask.roles.contains(&clause.role) && ask.levels.iter().any(|level| level.includes(clause.level)))
-            .filter(|clause| !off.iter().any(|pattern| glob(pattern, &clause.id)))
+            .filter(|clause| !is_off(&off, clause))
             .map(|clause| Planned { clause: clause.clone(), fate: fate(clause, target, ask) })
             .collect();
         let tested: BTreeSet<&str> =
             clauses.iter().filter(|planned| planned.fate == Fate::Tested).map(|planned| planned.clause.id.as_str()).collect();
         let mut suites: Vec<&'static dyn Suite> =
-            suites::all().iter().copied().filter(|suite| suite.clauses().iter().any(|id| tested.contains(id))).collect();
+            suites::all().iter().copied().filter(|suite| suite.clauses().iter().any(|id| tested.contains(id.as_str()))).collect();
         // What others start from must be played although nobody asked for its own clauses.
         for suite in suites::all() {
             if !suites.iter().any(|known| known.id() == suite.id())
@@ -108,7 +118,7 @@ impl Plan {
             .clauses
             .iter()
             .filter(|clause| roles.contains(&clause.role) && levels.iter().any(|level| level.includes(clause.level)))
-            .filter(|clause| !off.iter().any(|pattern| glob(pattern, &clause.id)))
+            .filter(|clause| !is_off(&off, clause))
             .map(|clause| Planned { clause: clause.clone(), fate: fates.get(&clause.id).cloned().unwrap_or_else(unplanned) })
             .collect();
         Plan { levels, roles, edition: edition.to_owned(), clauses, suites: Vec::new() }
@@ -125,12 +135,26 @@ impl Plan {
     }
 }
 
+/// The clause that the list of delivery bindings itself decides.
+const DELIVERY_DECLARED: &str = "sl2.app.delivery-binding-declared";
+
+/// At least one is declared. That each one works is decided by its own clauses, which stand in the same level.
+fn delivery_declared(bindings: &[String]) -> Fate {
+    let known: Vec<&str> = bindings.iter().map(String::as_str).filter(|name| DELIVERY.contains(name)).collect();
+    let reason = if known.is_empty() {
+        format!("target.bindings declares none of {}", DELIVERY.join(", "))
+    } else {
+        format!("target.bindings declares {}; the clauses of each binding show whether it works", known.join(", "))
+    };
+    Fate::Declared { holds: !known.is_empty(), reason }
+}
+
 fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
-    let suite = suites::all().iter().find(|suite| suite.clauses().contains(&clause.id.as_str()));
+    let suite = suites::all().iter().find(|suite| suite.clauses().contains(&clause.id));
     if !ask.bindings.is_empty() && !ask.bindings.contains(&clause.binding) {
         return Fate::NotRun(format!("binding {} was left out by --binding", clause.binding));
     }
-    if !ask.clauses.is_empty() && !ask.clauses.iter().any(|pattern| glob(pattern, &clause.id) || glob(pattern, clause.slug())) {
+    if !ask.clauses.is_empty() && !ask.clauses.iter().any(|pattern| matches(pattern, clause)) {
         return Fate::NotRun("left out by --clause".into());
     }
     if !ask.scenarios.is_empty() && !suite.is_some_and(|suite| ask.scenarios.iter().any(|pattern| glob(pattern, suite.id()))) {
@@ -138,6 +162,18 @@ fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
     }
     if ask.fast && clause.wait_s > 0 {
         return Fate::NotRun(format!("left out by --fast: it waits {} s", clause.wait_s));
+    }
+    let declared = &target.target.bindings;
+    if clause.id == DELIVERY_DECLARED {
+        return delivery_declared(declared);
+    }
+    if DELIVERY.contains(&clause.binding.as_str()) {
+        if !declared.contains(&clause.binding) {
+            return Fate::NotApplicable(format!("binding {} is not declared in target.bindings", clause.binding));
+        }
+        if clause.binding == NOT_YET {
+            return Fate::NotRun(format!("binding {NOT_YET} is tested from SL3 on, which this version does not test"));
+        }
     }
     let Some(suite) = suite else { return Fate::Statement };
     if let (Role::App, Some(app)) = (clause.role, &target.app) {
@@ -188,4 +224,54 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
         "public-client" | "public-refresh-protected" => absent(clients.public.is_none(), "idp.clients.public"),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fate_of(id: &str, bindings: &[&str]) -> Fate {
+        let catalogue = Catalogue::embedded().unwrap();
+        let mut target = Target::default();
+        target.target.bindings = bindings.iter().map(ToString::to_string).collect();
+        let ask = Ask {
+            levels: vec![Level::Sl2],
+            roles: vec![Role::Idp, Role::App],
+            edition: catalogue.default_edition.clone(),
+            bindings: Vec::new(),
+            clauses: Vec::new(),
+            scenarios: Vec::new(),
+            fast: false,
+        };
+        let plan = Plan::make(&catalogue, &target, &ask);
+        plan.fates().remove(id).unwrap()
+    }
+
+    #[test]
+    fn a_delivery_binding_that_is_not_declared_is_not_applicable() {
+        let wanted = "binding op-commands is not declared in target.bindings";
+        for id in ["sl2.idp.command-invalidate-wellformed", "sl2.app.reauth-before-page@op-commands", "sl2.app.command-metadata"]
+        {
+            assert_eq!(fate_of(id, &["backchannel-logout"]), Fate::NotApplicable(wanted.into()), "{id}");
+            assert!(!matches!(fate_of(id, &["op-commands"]), Fate::NotApplicable(_)), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_binding_without_scenarios_is_never_passed_over_when_it_is_declared() {
+        for id in ["sl2.idp.caep-session-revoked-sent", "sl2.app.caep-session-revoked-acted"] {
+            assert!(matches!(fate_of(id, &[]), Fate::NotApplicable(_)));
+            assert!(matches!(fate_of(id, &["ssf-caep"]), Fate::NotRun(_)));
+        }
+    }
+
+    #[test]
+    fn an_application_declares_at_least_one_delivery_binding() {
+        let holds = |bindings: &[&str]| match fate_of("sl2.app.delivery-binding-declared", bindings) {
+            Fate::Declared { holds, .. } => holds,
+            other => panic!("{other:?}"),
+        };
+        assert!(holds(&["oidc", "token-revocation"]));
+        assert!(!holds(&[]) && !holds(&["oidc"]));
+    }
 }

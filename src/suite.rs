@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::{FaultClass, Judgement};
+use crate::model::{ClauseId, FaultClass, Judgement};
 use crate::stage::Stage;
 
 /// One scripted exchange with the target.
@@ -22,6 +22,8 @@ pub trait Scenario: Send + Sync + 'static {
     /// It works in the main user's browser session. Such scenarios are played one at a time: with two authorization requests in
     /// flight, products mix up the session's cookies and grants, and a code is refused for the wrong reason.
     const IN_SESSION: bool = false;
+    /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
+    const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
     const CHECKS: &'static [Check<Self::Seen>];
 
@@ -31,16 +33,31 @@ pub trait Scenario: Send + Sync + 'static {
 
 /// A clause and the pure function that decides it.
 pub struct Check<S> {
-    /// The clause's id.
+    /// The clause's id, without `@binding`.
     pub clause: &'static str,
     /// Decides it.
     pub judge: fn(&S) -> Judgement,
+    /// The clause states an effect of a session command and stands once for every delivery binding.
+    pub effect: bool,
 }
 
 impl<S> Check<S> {
     /// Pairs them.
     pub const fn new(clause: &'static str, judge: fn(&S) -> Judgement) -> Self {
-        Check { clause, judge }
+        Check { clause, judge, effect: false }
+    }
+
+    /// Pairs them, for a clause that stands once for every delivery binding: the scenario's binding completes its id.
+    pub const fn effect(clause: &'static str, judge: fn(&S) -> Judgement) -> Self {
+        Check { clause, judge, effect: true }
+    }
+
+    /// The full id of the clause in a scenario of this binding.
+    fn id(&self, binding: Option<&str>) -> ClauseId {
+        match binding.filter(|_| self.effect) {
+            Some(binding) => format!("{}@{binding}", self.clause),
+            None => self.clause.to_owned(),
+        }
     }
 }
 
@@ -102,11 +119,11 @@ pub trait Suite: Send + Sync {
     /// It works in the main user's browser session.
     fn in_session(&self) -> bool;
     /// The clauses its checks decide.
-    fn clauses(&self) -> Vec<&'static str>;
+    fn clauses(&self) -> Vec<ClauseId>;
     /// Plays the scenario and answers what it saw.
     fn play<'a>(&'a self, stage: &'a Stage) -> BoxFuture<'a, Result<Value, Obstacle>>;
     /// Judges what was seen. An error means that the value is not of this scenario's form.
-    fn judge(&self, seen: &Value) -> Result<Vec<(&'static str, Judgement)>, serde_json::Error>;
+    fn judge(&self, seen: &Value) -> Result<Vec<(ClauseId, Judgement)>, serde_json::Error>;
 }
 
 /// Wraps a [`Scenario`] into a [`Suite`].
@@ -142,8 +159,8 @@ impl<S: Scenario> Suite for Of<S> {
         S::IN_SESSION
     }
 
-    fn clauses(&self) -> Vec<&'static str> {
-        S::CHECKS.iter().map(|check| check.clause).collect()
+    fn clauses(&self) -> Vec<ClauseId> {
+        S::CHECKS.iter().map(|check| check.id(S::BINDING)).collect()
     }
 
     fn play<'a>(&'a self, stage: &'a Stage) -> BoxFuture<'a, Result<Value, Obstacle>> {
@@ -153,8 +170,22 @@ impl<S: Scenario> Suite for Of<S> {
         })
     }
 
-    fn judge(&self, seen: &Value) -> Result<Vec<(&'static str, Judgement)>, serde_json::Error> {
+    fn judge(&self, seen: &Value) -> Result<Vec<(ClauseId, Judgement)>, serde_json::Error> {
         let seen: S::Seen = S::Seen::deserialize(seen)?;
-        Ok(S::CHECKS.iter().map(|check| (check.clause, (check.judge)(&seen))).collect())
+        Ok(S::CHECKS.iter().map(|check| (check.id(S::BINDING), (check.judge)(&seen))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_is_decided_for_the_binding_of_its_scenario() {
+        let effect = Check::<()>::effect("sl2.app.reauth-before-page", |()| Judgement::undecided("never"));
+        let own = Check::<()>::new("sl2.app.bcl-accepts", |()| Judgement::undecided("never"));
+        assert_eq!(effect.id(Some("backchannel-logout")), "sl2.app.reauth-before-page@backchannel-logout");
+        assert_eq!(own.id(Some("backchannel-logout")), "sl2.app.bcl-accepts");
+        assert_eq!(own.id(None), "sl2.app.bcl-accepts");
     }
 }

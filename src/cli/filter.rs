@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::shared::edition;
-use crate::catalogue::{Catalogue, glob, nearest};
+use crate::catalogue::{Catalogue, glob, is_off, matches, nearest};
 use crate::error::Error;
 use crate::model::{Clause, Level, Role};
 use crate::suites;
@@ -48,7 +48,7 @@ impl Filter {
             .iter()
             .filter(|clause| self.role.is_empty() || self.role.contains(&clause.role))
             .filter(|clause| self.level.is_empty() || self.level.iter().any(|level| level.includes(clause.level)))
-            .filter(|clause| !off.iter().any(|pattern| glob(pattern, &clause.id)))
+            .filter(|clause| !is_off(off, clause))
             .filter(|clause| self.binding.is_empty() || self.binding.contains(&clause.binding))
             .filter(|clause| self.clause.is_empty() || self.clause.iter().any(|pattern| matches(pattern, clause)))
             .filter(|clause| {
@@ -59,13 +59,9 @@ impl Filter {
     }
 }
 
-fn matches(pattern: &str, clause: &Clause) -> bool {
-    glob(pattern, &clause.id) || glob(pattern, clause.slug())
-}
-
 /// The scenario that decides a clause; empty where only a statement can.
 pub fn scenario_of(clause: &str) -> &'static str {
-    suites::all().iter().find(|suite| suite.clauses().contains(&clause)).map_or("", |suite| suite.id())
+    suites::all().iter().find(|suite| suite.clauses().iter().any(|id| id == clause)).map_or("", |suite| suite.id())
 }
 
 /// Refuses patterns that fit nothing, with the nearest name.
@@ -73,7 +69,7 @@ pub fn scenario_of(clause: &str) -> &'static str {
 /// # Errors
 /// The first such pattern.
 pub fn known_patterns(catalogue: &Catalogue, clauses: &[String], scenarios: &[String], bindings: &[String]) -> Result<(), Error> {
-    let ids: Vec<&str> = catalogue.clauses.iter().flat_map(|clause| [clause.id.as_str(), clause.slug()]).collect();
+    let ids: Vec<&str> = catalogue.clauses.iter().flat_map(Clause::names).collect();
     known(clauses, &ids, "clause", "clauses")?;
     let names: Vec<&str> = suites::all().iter().map(|suite| suite.id()).collect();
     known(scenarios, &names, "scenario", "scenarios")?;
@@ -103,7 +99,7 @@ pub fn clause<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Clause, Er
         return Ok(clause);
     }
     let fitting: Vec<&str> =
-        catalogue.clauses.iter().filter(|clause| clause.slug() == name).map(|clause| clause.id.as_str()).collect();
+        catalogue.clauses.iter().filter(|clause| clause.names().contains(&name)).map(|clause| clause.id.as_str()).collect();
     if !fitting.is_empty() {
         return Err(Error::usage(format!("`{name}` names several clauses"), format!("Say which: {}.", fitting.join(", "))));
     }

@@ -145,7 +145,7 @@ fn scenarios(clauses: &[&Clause]) -> Listed {
     let mut all = Vec::new();
     for suite in suites::all() {
         let decided = suite.clauses();
-        let own: Vec<&&Clause> = clauses.iter().filter(|clause| decided.contains(&clause.id.as_str())).collect();
+        let own: Vec<&&Clause> = clauses.iter().filter(|clause| decided.contains(&clause.id)).collect();
         if own.is_empty() {
             continue;
         }

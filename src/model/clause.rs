@@ -7,6 +7,19 @@ use super::level::{Level, Role, Strength};
 /// A clause's name, `level.role.slug`; stable forever.
 pub type ClauseId = String;
 
+/// What stands in `binding` of a clause that states an effect of a session command: the catalogue holds it once for every binding of
+/// [`TESTED_DELIVERY`], as `id@binding`.
+pub const SESSION_COMMAND: &str = "session-command";
+
+/// The bindings that deliver the session commands of SL2, of which a target names its own in `target.bindings`.
+pub const DELIVERY: [&str; 4] = ["op-commands", "backchannel-logout", "token-revocation", NOT_YET];
+
+/// Those of [`DELIVERY`] that have scenarios.
+pub const TESTED_DELIVERY: [&str; 3] = ["op-commands", "backchannel-logout", "token-revocation"];
+
+/// The delivery binding that has no scenarios yet: it rests on the event streams of SL3.
+pub const NOT_YET: &str = "ssf-caep";
+
 /// A line of the IPSIE levels, protocol-neutral.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +54,7 @@ pub enum How {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clause {
-    /// `level.role.slug`.
+    /// `level.role.slug`, with `@binding` behind it where the clause stands once for every delivery binding.
     pub id: ClauseId,
     /// The lowest level that demands it.
     pub level: Level,
@@ -92,5 +105,31 @@ impl Clause {
     /// The last part of the id.
     pub fn slug(&self) -> &str {
         self.id.rsplit('.').next().unwrap_or(&self.id)
+    }
+
+    /// The id without `@binding`.
+    pub fn base(&self) -> &str {
+        base(&self.id)
+    }
+
+    /// The names by which a pattern may mean it: its id and slug, both with and without `@binding`.
+    pub fn names(&self) -> [&str; 4] {
+        [&self.id, self.slug(), self.base(), base(self.slug())]
+    }
+}
+
+/// The id or slug of a clause without `@binding`.
+pub fn base(id: &str) -> &str {
+    id.split_once('@').map_or(id, |(base, _)| base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_delivery_binding_is_tested_or_known_not_to_be() {
+        let known: Vec<&str> = TESTED_DELIVERY.into_iter().chain([NOT_YET]).collect();
+        assert_eq!(known, DELIVERY);
     }
 }

@@ -44,7 +44,8 @@ pub struct About {
     pub roles: Vec<Role>,
     /// The levels it claims; a run without `--level` tests these.
     pub levels: Vec<Level>,
-    /// The bindings it claims; empty means those the levels need.
+    /// The delivery bindings of SL2 it declares: `op-commands`, `backchannel-logout`, `token-revocation`, `ssf-caep`. Clauses of one that is
+    /// not declared are not applicable.
     pub bindings: Vec<String>,
     /// A development instance on loopback: plain-http findings become "not certifiable" instead of pass.
     pub loopback_development: bool,
