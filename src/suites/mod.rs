@@ -1,5 +1,7 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+pub mod app_command;
+pub mod app_forgery;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;

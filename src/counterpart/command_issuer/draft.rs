@@ -122,10 +122,7 @@ impl Draft {
 
     /// The JWT that authenticates a global token revocation request as bearer token.
     pub fn revocation_credential(sender: &Sender<'_>, audience: &str) -> Self {
-        Self::new(
-            "global-token-revocation+jwt",
-            json!({"iss": sender.issuer, "sub": sender.issuer, "aud": audience, "client_id": sender.client_id}),
-        )
+        Self::new("global-token-revocation+jwt", json!({"iss": sender.issuer, "sub": sender.issuer, "aud": audience}))
     }
 
     /// The signed token.

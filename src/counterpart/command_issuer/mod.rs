@@ -25,7 +25,7 @@ use crate::wire::jose::SigningKey;
 #[derive(Clone, Debug)]
 pub struct Sender<'a> {
     /// `iss`.
-    pub issuer: &'a str,
+    pub issuer: String,
     /// The application's `client_id` at that issuer.
     pub client_id: &'a str,
     /// Its client secret, where it has one: the key that an HMAC forgery uses.

@@ -9,7 +9,7 @@ fn keys() -> (SigningKey, SigningKey) {
 
 fn sender<'a>(key: &'a SigningKey, rsa: &'a SigningKey) -> Sender<'a> {
     Sender {
-        issuer: "https://op",
+        issuer: "https://op".into(),
         client_id: "app",
         client_secret: Some("a secret of some length"),
         tenant: "acme",

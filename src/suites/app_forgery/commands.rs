@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Control, Effect, NO_CONTROL, Probe, Witness, other_than, refused};
-use crate::counterpart::command_issuer::{Answer, COMMAND_CLAIMS, COMMAND_TYPES, Draft, Forgery, SIGNATURES};
+use crate::counterpart::command_issuer::{Answer, COMMAND_CLAIMS, COMMAND_TYPES, Draft, Forgery, SIGNATURES, Subject};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::stage::http::Ask;
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::suites::app_command::delivery::{OpCommands, addressed, endpoint, senders};
+use crate::suites::app_command::delivery::{OpCommands, addressed, endpoint, second_sender, sender};
 use crate::wire::jose::random;
 
 /// Forged commands at work.
@@ -70,11 +70,11 @@ impl Scenario for ForgedCommands {
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let app = stage.app()?;
-        let [sender, second] = senders(app);
+        let (sender, second) = (sender(app), second_sender(app));
         let to = endpoint::<OpCommands>(stage)?;
         let users = addressed(stage, "op-commands").await?;
         let mut witness = Witness::new(stage, &users.main);
-        let mut seen = Seen { issuer: sender.issuer.to_owned(), tenant: sender.command_tenant().to_owned(), ..Seen::default() };
+        let mut seen = Seen { issuer: sender.issuer.clone(), tenant: sender.command_tenant().to_owned(), ..Seen::default() };
         let invalidate = |sub: &str| Draft::account_command(&sender, to, "invalidate", sub);
 
         if stage.wants("sl2.app.command-metadata") {
@@ -87,21 +87,21 @@ impl Scenario for ForgedCommands {
             ("sl2.app.command-claims-checked", &COMMAND_CLAIMS[..], &mut seen.claims),
         ] {
             for forgery in forgeries.iter().filter(|forgery| stage.wants(clause) && forgery.possible(&sender)) {
-                let make = |subject: &_| {
-                    let draft: Draft = forgery.bend(invalidate(subject_sub(subject)), &sender, subject);
+                let make = |subject: &Subject| {
+                    let draft: Draft = forgery.bend(invalidate(&subject.sub), &sender, subject);
                     draft.command_request(&sender, to)
                 };
                 probes.push(witness.probe(forgery.what(), make).await?);
             }
         }
         if stage.wants("sl2.app.command-unknown-refused") {
-            let strange = |subject: &_| {
-                Draft::account_command(&sender, to, "x-suite-unknown", subject_sub(subject)).command_request(&sender, to)
+            let strange = |subject: &Subject| {
+                Draft::account_command(&sender, to, "x-suite-unknown", &subject.sub).command_request(&sender, to)
             };
             seen.unknown.push(witness.probe("a command that nobody knows", strange).await?);
-            let bare = |_: &_| Ask::form(to, &[("x_suite_unknown".into(), "ignore-me".into())]);
+            let bare = |_: &Subject| Ask::form(to, &[("x_suite_unknown".into(), "ignore-me".into())]);
             seen.unknown.push(witness.probe("no command_token", bare).await?);
-            seen.unknown.push(witness.probe("GET instead of POST", |_: &_| Ask::get(to)).await?);
+            seen.unknown.push(witness.probe("GET instead of POST", |_: &Subject| Ask::get(to)).await?);
         }
         if stage.wants("sl2.app.command-unknown-account") {
             seen.nobody = format!("nobody-{}", random(12));
@@ -112,20 +112,15 @@ impl Scenario for ForgedCommands {
             // Both issuers know a user with this `sub`; only that of the second one may be hit.
             let mut own = Witness::at_second_issuer(stage, &users.main);
             let lives = own.subject().await?.is_some();
-            let make = |subject: &_| {
-                Draft::account_command(&second, to, "invalidate", subject_sub(subject)).command_request(&second, to)
-            };
+            let make =
+                |subject: &Subject| Draft::account_command(&second, to, "invalidate", &subject.sub).command_request(&second, to);
             let probe = witness.probe("invalidate by the second issuer", make).await?;
             seen.foreign = Some(Foreign { heard: lives && own.has_ended().await?, probe });
         }
-        let good = |subject: &_| invalidate(subject_sub(subject)).command_request(&sender, to);
+        let good = |subject: &Subject| invalidate(&subject.sub).command_request(&sender, to);
         seen.control = Some(witness.control("control: a good invalidate", good).await?);
         Ok(seen)
     }
-}
-
-fn subject_sub(subject: &crate::counterpart::command_issuer::Subject) -> &str {
-    &subject.sub
 }
 
 fn the_metadata_command_is_answered(seen: &Seen) -> Judgement {
@@ -188,9 +183,7 @@ fn wrong_claims_are_refused(seen: &Seen) -> Judgement {
 fn unknown_commands_are_refused(seen: &Seen) -> Judgement {
     let improper = |probe: &Probe| match probe.what.as_str() {
         "no command_token" => invalid_request(probe),
-        "GET instead of POST" => {
-            (!matches!(probe.answer.status, 400 | 405)).then(|| "expected was status 405 or 400".to_owned())
-        }
+        "GET instead of POST" => (!matches!(probe.answer.status, 400 | 405)).then(|| "expected was status 405 or 400".to_owned()),
         _ => other_than(probe, 400, Some("unsupported_command")),
     };
     refused(&seen.unknown, &seen.control, improper, "unknown commands and requests without a command are refused")
@@ -220,7 +213,9 @@ fn an_unknown_account_is_told(seen: &Seen) -> Judgement {
     } else {
         Judgement::broken("an invalidate of an unknown account is not answered as an incompatible state, with sub as sent")
     };
-    judgement.expected("status 409, error `incompatible_state`, account_state `unknown`, sub as sent", observed).cite(&answer.cites)
+    judgement
+        .expected("status 409, error `incompatible_state`, account_state `unknown`, sub as sent", observed)
+        .cite(&answer.cites)
 }
 
 fn a_provider_commands_its_own_users_only(seen: &Seen) -> Judgement {

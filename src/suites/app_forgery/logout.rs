@@ -7,7 +7,7 @@ use crate::counterpart::command_issuer::{Answer, Draft, LOGOUT_CLAIMS, LogoutFor
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::suites::app_command::delivery::{BackchannelLogout, addressed, endpoint, senders};
+use crate::suites::app_command::delivery::{BackchannelLogout, addressed, endpoint, sender};
 
 /// Forged logout tokens at work.
 pub struct ForgedLogouts;
@@ -56,9 +56,7 @@ impl Scenario for ForgedLogouts {
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        let app = stage.app()?;
-        let [sender, _] = senders(app);
-        let Some(sender) = Some(sender) else { return Err(Obstacle::suite("no sender")) };
+        let sender = sender(stage.app()?);
         let to = endpoint::<BackchannelLogout>(stage)?;
         let users = addressed(stage, "backchannel-logout").await?;
         let mut witness = Witness::new(stage, &users.main);
@@ -112,7 +110,12 @@ fn forged_tokens_are_refused(seen: &Seen) -> Judgement {
 }
 
 fn wrong_claims_are_refused(seen: &Seen) -> Judgement {
-    refused(&seen.claims, &seen.control, bad_request, "every logout token with a wrong or missing claim is refused and has no effect")
+    refused(
+        &seen.claims,
+        &seen.control,
+        bad_request,
+        "every logout token with a wrong or missing claim is refused and has no effect",
+    )
 }
 
 fn a_sid_names_one_session(seen: &Seen) -> Judgement {
@@ -123,7 +126,9 @@ fn a_sid_names_one_session(seen: &Seen) -> Judgement {
     }
     let judgement = match (scope.named_ended, scope.other_ended) {
         (true, false) => Judgement::pass("the session with that sid ended, and the other one lives"),
-        (true, true) => Judgement::broken("a logout token with sid ended the user's other session too (safe, but more than was asked)"),
+        (true, true) => {
+            Judgement::broken("a logout token with sid ended the user's other session too (safe, but more than was asked)")
+        }
         (false, _) => Judgement::undecided(format!(
             "the session with that sid did not end ({}); see sl2.app.bcl-accepts",
             scope.answer.describe()

@@ -16,8 +16,7 @@ use crate::model::{ExchangeId, Judgement};
 pub use witness::Witness;
 
 /// Said whenever the good message at the end did not work.
-const NO_CONTROL: &str =
-    "the control (the good message at the end) did not end the witness's session, so that a forged one has no effect proves nothing";
+const NO_CONTROL: &str = "the control (the good message at the end) did not end the witness's session, so that a forged one has no effect proves nothing";
 
 /// What a message did to the witness's session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
