@@ -62,6 +62,7 @@ pub async fn prepare(
     keys: &SuiteKeys,
     recorder: &Arc<Recorder>,
 ) -> Result<Prepared, Error> {
+    recorder.overhear();
     let target = &setting.target;
     let missing = |what: &str, help: &str| Error::usage(format!("{what} is not configured"), help.to_owned());
     let app = target.app.clone().ok_or_else(|| missing("[app]", "Add [app], or test another role."))?;

@@ -1,10 +1,12 @@
 //! What all scenarios at an application share: its description, the provider that the suite plays for it, the oracle, the users.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::World;
-use super::oracle::Rule;
+use super::browser::Landing;
+use super::oracle::{Rule, place, same_origin};
 use crate::counterpart::provider::{Provider, Subject};
+use crate::model::ExchangeId;
 use crate::model::target::App;
 use crate::suite::Obstacle;
 
@@ -20,13 +22,53 @@ pub struct AppWorld {
     pub users: [Subject; 2],
     /// The application's client secret, where it has one.
     pub client_secret: Option<String>,
+    /// Cookies the application set, in the order seen; in memory only.
+    pub cookies: Mutex<Vec<CookieSet>>,
+}
+
+/// A cookie that the application set.
+#[derive(Clone, Debug)]
+pub struct CookieSet {
+    /// The browser context.
+    pub context: String,
+    /// Its name.
+    pub name: String,
+    /// Its value; empty where it was deleted.
+    pub value: String,
+    /// `Secure` was given.
+    pub secure: bool,
+    /// `HttpOnly` was given.
+    pub http_only: bool,
+    /// It came with an answer of the redirect URI.
+    pub at_callback: bool,
+    /// The exchange.
+    pub exchange: ExchangeId,
+}
+
+impl CookieSet {
+    /// Reads a Set-Cookie header field (RFC 6265 5.2).
+    fn read(context: &str, header: &str, at_callback: bool, exchange: &str) -> Option<Self> {
+        let mut parts = header.split(';').map(str::trim);
+        let (name, value) = parts.next()?.split_once('=')?;
+        let attributes: Vec<String> = parts.map(str::to_ascii_lowercase).collect();
+        let deleted = attributes.iter().any(|attribute| attribute == "max-age=0" || attribute.contains("1970"));
+        Some(CookieSet {
+            context: context.to_owned(),
+            name: name.trim().to_owned(),
+            value: if deleted { String::new() } else { value.trim().trim_matches('"').to_owned() },
+            secure: attributes.iter().any(|attribute| attribute == "secure"),
+            http_only: attributes.iter().any(|attribute| attribute == "httponly"),
+            at_callback,
+            exchange: exchange.to_owned(),
+        })
+    }
 }
 
 impl AppWorld {
     /// With the rule that the operator declared, where there is one.
     pub fn new(app: App, provider: Provider, users: [Subject; 2], client_secret: Option<String>) -> Self {
         let rule = Rule::declared(&app.logged_in).map(OnceLock::from).unwrap_or_default();
-        AppWorld { app, provider, rule, users, client_secret }
+        AppWorld { app, provider, rule, users, client_secret, cookies: Mutex::default() }
     }
 
     /// How a signed-in page is told from a signed-out one. Before anybody knows, no page is a signed-in one.
@@ -37,6 +79,21 @@ impl AppWorld {
     /// Settles the rule; the first one stays.
     pub fn settle(&self, rule: Rule) {
         let _ = self.rule.set(rule);
+    }
+
+    /// Takes note of the cookies that were set on the way of a visit.
+    pub fn note_cookies(&self, context: &str, landing: &Landing) {
+        let redirect = |url: &str| {
+            let place = place(url);
+            self.app.redirect_uris.iter().any(|uri| *uri == place) || url.contains("code=") && url.contains("iss=")
+        };
+        let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for hop in landing.hops.iter().filter(|hop| !same_origin(&hop.url, self.provider.issuer())) {
+            let set = hop.headers.iter().filter(|(name, _)| name == "set-cookie");
+            // Chrome joins several fields of one name by line feeds.
+            let lines = set.flat_map(|(_, value)| value.split('\n'));
+            cookies.extend(lines.filter_map(|line| CookieSet::read(context, line, redirect(&hop.url), &hop.exchange)));
+        }
     }
 
     /// A user nobody has seen before; `what` tells it from others of this run.

@@ -191,6 +191,17 @@ impl Front {
         self.face.send_replace(face);
     }
 
+    /// [`Front::show`], and waits until what was open is closed (five seconds at most), so that a client that asks right afterwards
+    /// must open a new connection.
+    pub async fn switch(&self, face: Face) {
+        let last = self.last_number();
+        self.show(face);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.log.lock().kept.iter().any(|entry| entry.number <= last && !entry.closed) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// What new connections see.
     pub fn face(&self) -> Face {
         *self.face.borrow()

@@ -177,7 +177,8 @@ impl Look {
     }
 }
 
-fn same_origin(a: &str, b: &str) -> bool {
+/// Do two URLs have the same scheme, host and port?
+pub fn same_origin(a: &str, b: &str) -> bool {
     match (Url::parse(a), Url::parse(b)) {
         (Ok(a), Ok(b)) => a.origin() == b.origin(),
         _ => false,

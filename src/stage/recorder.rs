@@ -29,6 +29,54 @@ struct Kept {
     logins: u64,
     /// Begin and end of every wait for the clock.
     waits: Vec<(Instant, Instant)>,
+    /// What the browser sent and was sent, as it was: in memory, to look for what must not be there.
+    overheard: Option<Vec<Overheard>>,
+    overheard_bytes: usize,
+}
+
+/// Bytes of browser traffic kept in memory at most.
+const OVERHEAR: usize = 64 * 1024 * 1024;
+
+/// One exchange of the browser, as it was.
+#[derive(Debug)]
+struct Overheard {
+    exchange: ExchangeId,
+    own: bool,
+    /// Where it stood, what it was sent to, and the text.
+    parts: Vec<(Place, String, String)>,
+}
+
+/// Where something stood in the browser's traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The request's URL.
+    Url,
+    /// The request's Referer.
+    Referer,
+    /// Another header of the request.
+    Header,
+    /// The request's body.
+    Form,
+    /// The Location of a response.
+    Location,
+    /// The body of a response.
+    Page,
+}
+
+/// Something that was found in the browser's traffic.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sighting {
+    /// What was found, in words.
+    pub what: String,
+    /// Where it stood.
+    pub place: Place,
+    /// Host and path that the browser asked, or was sent to.
+    pub target: String,
+    /// The exchange was with the suite's own endpoints.
+    pub own: bool,
+    /// The exchange.
+    pub exchange: ExchangeId,
 }
 
 /// A raw message on its way to the recorder.
@@ -83,6 +131,9 @@ impl Recorder {
         kept.next += 1;
         kept.requests += 1;
         let id = format!("x{:04}", kept.next);
+        if raw.from == Party::Browser && kept.overheard.is_some() {
+            kept.overhear(&id, &raw);
+        }
         if kept.exchanges.len() < KEEP {
             kept.exchanges.push(Exchange {
                 id: id.clone(),
@@ -101,6 +152,34 @@ impl Recorder {
             });
         }
         id
+    }
+
+    /// Keeps the browser's traffic in memory from now on, so that it can be searched at the end.
+    pub fn overhear(&self) {
+        self.kept().overheard.get_or_insert_default();
+    }
+
+    /// Where these values stand in the browser's traffic: (value, what it is). Values shorter than eight characters are not looked for.
+    pub fn find(&self, values: &[(String, String)]) -> Vec<Sighting> {
+        let kept = self.kept();
+        let mut out: Vec<Sighting> = Vec::new();
+        for overheard in kept.overheard.iter().flatten() {
+            for (place, target, text) in &overheard.parts {
+                for (_, what) in values.iter().filter(|(value, _)| value.len() >= 8 && text.contains(value.as_str())) {
+                    let sighting = Sighting {
+                        what: what.clone(),
+                        place: *place,
+                        target: target.clone(),
+                        own: overheard.own,
+                        exchange: overheard.exchange.clone(),
+                    };
+                    if !out.contains(&sighting) {
+                        out.push(sighting);
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// Keeps a screenshot (PNG bytes).
@@ -136,6 +215,39 @@ impl Recorder {
         let (shots, pngs) = kept.shots.iter().cloned().unzip();
         (Evidence { exchanges, shots }, pngs)
     }
+}
+
+impl Kept {
+    fn overhear(&mut self, id: &str, raw: &RawExchange<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let target = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let asked = target(raw.url);
+        let mut parts = vec![(Place::Url, asked.clone(), decoded(raw.url))];
+        for (name, value) in &raw.request.headers {
+            match name.to_ascii_lowercase().as_str() {
+                "referer" => parts.push((Place::Referer, asked.clone(), decoded(value))),
+                "cookie" => {}
+                _ => parts.push((Place::Header, asked.clone(), value.clone())),
+            }
+        }
+        parts.extend(raw.request.body.as_deref().map(|body| (Place::Form, asked.clone(), decoded(&text(body)))));
+        let location = raw.response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
+        parts.extend(location.map(|(_, value)| (Place::Location, target(value), decoded(value))));
+        parts.extend(raw.response.body.as_deref().map(|body| (Place::Page, asked.clone(), text(body))));
+        let bytes: usize = parts.iter().map(|(_, _, text)| text.len()).sum();
+        if self.overheard_bytes + bytes > OVERHEAR {
+            return;
+        }
+        self.overheard_bytes += bytes;
+        let overheard = Overheard { exchange: id.to_owned(), own: raw.to == Party::Suite, parts };
+        self.overheard.get_or_insert_default().push(overheard);
+    }
+}
+
+/// As it is, and percent-decoded, so that a value is found in either form.
+fn decoded(text: &str) -> String {
+    let plain: String = url::form_urlencoded::parse(text.as_bytes()).map(|(name, value)| format!("{name}={value}&")).collect();
+    format!("{text}\n{plain}")
 }
 
 /// How long at least one of these intervals lasted.

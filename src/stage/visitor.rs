@@ -113,17 +113,23 @@ impl Visitor {
 
     /// As [`Visitor::open`], by any visit.
     pub async fn go(&self, stage: &Stage, visit: Visit, step: &str) -> Result<Landing, Obstacle> {
-        stage.app()?.provider.step(&self.id, step);
+        let app = stage.app()?;
+        app.provider.step(&self.id, step);
         let mut page = self.page().await?;
-        Ok(page.go(visit, step).await?)
+        let landing = page.go(visit, step).await?;
+        app.note_cookies(&self.id, &landing);
+        Ok(landing)
     }
 
     /// Opens a URL and does things there.
     pub async fn act(&self, stage: &Stage, url: &str, acts: &[Act], step: &str) -> Result<Landing, Obstacle> {
-        stage.app()?.provider.step(&self.id, step);
+        let app = stage.app()?;
+        app.provider.step(&self.id, step);
         let mut page = self.page().await?;
-        page.go(Visit::Get(url.to_owned()), step).await?;
-        Ok(page.act(acts, step).await?)
+        app.note_cookies(&self.id, &page.go(Visit::Get(url.to_owned()), step).await?);
+        let landing = page.act(acts, step).await?;
+        app.note_cookies(&self.id, &landing);
+        Ok(landing)
     }
 
     /// Starts a login at the application, its next authorization request answered like this.

@@ -58,7 +58,7 @@ pub(super) fn authorize(shared: &Shared, which: usize, request: &In<'_>, raw: &R
         }
         Answer::SignIn(script) => {
             seen.answered = "code";
-            let (pairs, mode) = granted(shared, &seen, *script);
+            let (pairs, mode) = granted(shared, &seen, *script, true);
             deliver(&seen, &pairs, mode)
         }
     };
@@ -87,7 +87,7 @@ fn opened(sent: &Pairs) -> (Pairs, bool, Option<String>) {
 }
 
 /// Grants a code to a request; the parameters of the response, and another way than the request's to deliver them.
-fn granted(shared: &Shared, request: &Authorization, script: Script) -> (Pairs, Option<&'static str>) {
+fn granted(shared: &Shared, request: &Authorization, script: Script, delivered: bool) -> (Pairs, Option<&'static str>) {
     let context = request.context.clone().unwrap_or_default();
     let issuer = shared.issuer(request.issuer);
     let twisted = |twist| script.twisted(twist);
@@ -113,7 +113,7 @@ fn granted(shared: &Shared, request: &Authorization, script: Script) -> (Pairs, 
     let id_token =
         (front.is_some() || beside).then(|| id_token::make(shared, request.issuer, &script, request.get("nonce"), None));
     if front.is_none() {
-        pairs.push(("code".into(), grant(shared, Some(request.clone()), &context, request.issuer, script)));
+        pairs.push(("code".into(), grant(shared, Some(request.clone()), &context, request.issuer, script, delivered)));
     }
     pairs.extend(id_token.map(|token| ("id_token".to_owned(), token)));
     pairs.extend(state.map(|state| ("state".to_owned(), state)));
@@ -140,24 +140,31 @@ fn altered(text: &str) -> String {
     chars.into_iter().collect()
 }
 
-fn grant(shared: &Shared, request: Option<Authorization>, context: &str, issuer: usize, script: Script) -> String {
+fn grant(
+    shared: &Shared,
+    request: Option<Authorization>,
+    context: &str,
+    issuer: usize,
+    script: Script,
+    delivered: bool,
+) -> String {
     let (code, sid) = (random(24), random(12));
     let mut state = shared.state();
     if let Some(known) = state.contexts.get_mut(context) {
         known.sids.push(sid.clone());
     }
-    state.grants.insert(code.clone(), Grant { request, context: context.to_owned(), issuer, script, sid, used: 0 });
+    state.grants.insert(code.clone(), Grant { request, context: context.to_owned(), issuer, script, sid, used: 0, delivered });
     code
 }
 
 /// See [`super::Provider::unsolicited_code`].
 pub(super) fn unsolicited(shared: &Shared, context: &str, script: Script) -> String {
-    grant(shared, None, context, 0, script)
+    grant(shared, None, context, 0, script, false)
 }
 
 /// See [`super::Provider::response`].
 pub(super) fn response_url(shared: &Shared, request: &Authorization, script: Script) -> Option<String> {
-    let (pairs, mode) = granted(shared, request, script);
+    let (pairs, mode) = granted(shared, request, script, false);
     located(request.get("redirect_uri")?, &pairs, mode == Some("fragment"))
 }
 

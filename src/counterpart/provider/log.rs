@@ -137,6 +137,8 @@ pub struct AssertionSeen {
 pub struct TokenRequest {
     /// The authorization request whose code or refresh token it carries.
     pub authorization: Option<usize>,
+    /// The response with that code went to the browser that had asked, by the provider itself: not injected by a scenario.
+    pub delivered: bool,
     /// The browser context of that login.
     pub context: Option<ContextId>,
     /// When.
@@ -191,6 +193,8 @@ pub struct UserInfoRequest {
     pub misplaced: Vec<&'static str>,
     /// Is the token bound to a key?
     pub bound: bool,
+    /// Is the proof made with that key? `None` where there is no binding or no proof.
+    pub same_key: Option<bool>,
     /// Its DPoP proof.
     pub proof: Option<ProofSeen>,
     /// The nonce that was demanded of its proof; `None` where none was.

@@ -32,6 +32,8 @@ pub(super) struct Grant {
     pub script: Script,
     pub sid: String,
     pub used: usize,
+    /// The response went to the browser that had asked, by the provider itself.
+    pub delivered: bool,
 }
 
 /// A token, by its value.
@@ -55,5 +57,7 @@ pub(super) struct State {
     /// DPoP nonces in force, per code: at the token endpoint and at UserInfo.
     pub nonces: HashMap<(String, bool), String>,
     pub proofs: Vec<String>,
+    /// ID tokens that the token endpoint handed out.
+    pub id_tokens: Vec<String>,
     pub log: Log,
 }

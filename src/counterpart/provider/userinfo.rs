@@ -54,6 +54,7 @@ pub(super) fn userinfo(shared: &Shared, request: &In<'_>, raw: &Request) -> Resp
         method: request.method().into(),
         scheme,
         misplaced,
+        same_key: held.as_ref().and_then(|held| Some(*held.jkt.as_ref()? == proof.as_ref()?.jkt)),
         bound: held.is_some_and(|held| held.jkt.is_some()),
         proof,
         nonce_demanded,

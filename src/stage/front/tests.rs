@@ -126,10 +126,10 @@ async fn a_careful_client_refuses_every_bad_face_before_it_sends_a_request() {
         for (face, alerts) in
             [(Face::UnknownCa, &[48][..]), (Face::WrongName, &[42, 46]), (Face::Expired, &[45]), (Face::SelfSigned, &[48, 42])]
         {
-            front.show(Face::Good);
+            front.switch(Face::Good).await;
             assert!(client.get(token_url()).send().await.is_ok(), "control before {face:?}");
             let before = front.last_number();
-            front.show(face);
+            front.switch(face).await;
             assert!(client.get(token_url()).send().await.is_err(), "{face:?}");
             let connections = until(&front, |all| all.last().is_some_and(|last| last.number > before && last.closed)).await;
             let last = connections.last().unwrap();
@@ -144,7 +144,7 @@ async fn a_client_without_verification_is_caught_on_every_bad_face() {
     let (_provider, _, front) = started().await;
     let client = careless(&front);
     for face in Face::BAD {
-        front.show(face);
+        front.switch(face).await;
         assert_eq!(client.post(token_url()).send().await.unwrap().status(), 200, "{face:?}");
         let last = front.connections().pop().unwrap();
         assert_eq!(last.face, face);

@@ -156,7 +156,7 @@ fn every_session_ends(seen: &Seen) -> Judgement {
     judge_end(seen, &mut found, "idle browser", &seen.idle);
     if let Some(late) = &seen.late {
         if late.signed_in {
-            let why = "a browser that was idle during the command is signed in again once the user has signed in elsewhere";
+            let why = "a browser that was idle since before the command is signed in once the user has signed in elsewhere";
             found.broken(why, &cites(seen, late));
         } else if says_nothing(late) {
             found.undecided(format!("browser idle for long: {}", late.describe()), &late.cites);

@@ -72,7 +72,7 @@ impl Scenario for ForgedCommands {
         let app = stage.app()?;
         let (sender, second) = (sender(app), second_sender(app));
         let to = endpoint::<OpCommands>(stage)?;
-        let users = addressed(stage, "op-commands").await?;
+        let users = addressed(stage, "forged-op-commands").await?;
         let mut witness = Witness::new(stage, &users.main);
         let mut seen = Seen { issuer: sender.issuer.clone(), tenant: sender.command_tenant().to_owned(), ..Seen::default() };
         let invalidate = |sub: &str| Draft::account_command(&sender, to, "invalidate", sub);

@@ -58,7 +58,7 @@ impl Scenario for ForgedLogouts {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let sender = sender(stage.app()?);
         let to = endpoint::<BackchannelLogout>(stage)?;
-        let users = addressed(stage, "backchannel-logout").await?;
+        let users = addressed(stage, "forged-backchannel-logout").await?;
         let mut witness = Witness::new(stage, &users.main);
         let mut seen = Seen::default();
         // The form the application takes: where it insists on a sid, that of the witness.

@@ -85,7 +85,7 @@ impl Scenario for ForgedRevocations {
         let commands = &stage.world.target.commands;
         // Without the right credential nothing can be compared.
         credential(stage, &sender)?;
-        let users = addressed(stage, "token-revocation").await?;
+        let users = addressed(stage, "forged-token-revocation").await?;
         let mut witness = Witness::new(stage, &users.main);
         let mut seen = Seen::default();
         let about = |subject: &Subject| named(&sender.issuer, &subject.sub);
