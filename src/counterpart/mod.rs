@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod authorize;
+pub mod command_issuer;
 pub mod dpop;
 pub mod embedded;
 pub mod embedded_app;
