@@ -1,5 +1,6 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+pub mod app_probe;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -19,7 +20,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 24] = [
+static ALL: [&dyn Suite; 25] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -45,6 +46,7 @@ static ALL: [&dyn Suite; 24] = [
     /* SL1    idp  */ &Of::<idp_redirector::Logout>::new(),
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
+    /* SL1    app  */ &Of::<app_probe::Probe>::new(),
 ];
 
 /// The table.
