@@ -1,5 +1,8 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+pub mod app_discovery;
+pub mod app_dpop_nonce;
+pub mod app_thirdparty;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -18,7 +21,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 24] = [
+static ALL: [&dyn Suite; 28] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -44,6 +47,10 @@ static ALL: [&dyn Suite; 24] = [
     /* SL1    idp  */ &Of::<idp_redirector::Logout>::new(),
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
+    /* SL1    app  */ &Of::<app_thirdparty::ThirdParty>::new(),
+    /* SL1    app  */ &Of::<app_thirdparty::redirector::Redirector>::new(),
+    /* SL1    app  */ &Of::<app_dpop_nonce::Nonces>::new(),
+    /* SL1    app  */ &Of::<app_discovery::Discovery>::new(),
 ];
 
 /// The table.
