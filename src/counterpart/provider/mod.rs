@@ -346,6 +346,21 @@ impl Provider {
         }
     }
 
+    /// Every token that the back channel handed out, with what it is.
+    pub fn issued(&self) -> Vec<(String, String)> {
+        let state = self.shared.state();
+        let named = |what: &'static str| move |token: &String| (token.clone(), what.to_owned());
+        let mut out: Vec<(String, String)> = state.access.keys().map(named("an access token")).collect();
+        out.extend(state.refresh.keys().map(named("a refresh token")));
+        out.extend(state.id_tokens.iter().map(named("an ID token")));
+        out
+    }
+
+    /// The application's registered public keys.
+    pub fn client_keys(&self) -> Vec<Value> {
+        self.shared.client_jwks["keys"].as_array().cloned().unwrap_or_default()
+    }
+
     /// What has arrived so far.
     pub fn log(&self) -> Log {
         self.shared.state().log.clone()

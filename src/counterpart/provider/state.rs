@@ -57,5 +57,7 @@ pub(super) struct State {
     /// DPoP nonces handed out, oldest first; the last one is in force. At the token endpoint (`false`) and at UserInfo (`true`).
     pub nonces: HashMap<bool, Vec<String>>,
     pub proofs: Vec<String>,
+    /// ID tokens that the token endpoint handed out.
+    pub id_tokens: Vec<String>,
     pub log: Log,
 }

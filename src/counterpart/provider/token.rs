@@ -135,7 +135,9 @@ fn tokens(shared: &Shared, code: &str, grant: &Grant, proof: Option<&ProofSeen>)
     if grant.script.twisted(Twist::GarbageIdToken) {
         body["id_token"] = "not.a.jwt".into();
     } else if !grant.script.twisted(Twist::NoIdToken) {
-        body["id_token"] = id_token::make(shared, grant.issuer, &grant.script, asked("nonce"), Some(&grant.sid)).into();
+        let id_token = id_token::make(shared, grant.issuer, &grant.script, asked("nonce"), Some(&grant.sid));
+        shared.state().id_tokens.push(id_token.clone());
+        body["id_token"] = id_token.into();
     }
     if asked("scope").is_some_and(|scope| scope.split(' ').any(|part| part == "offline_access")) {
         let refresh = random(24);
