@@ -1,9 +1,12 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
 pub mod app_command;
+pub mod app_discovery;
+pub mod app_dpop_nonce;
 pub mod app_forgery;
 pub mod app_login;
 pub mod app_probe;
+pub mod app_thirdparty;
 pub mod app_tls;
 mod blocks;
 pub mod idp_admin;
@@ -24,7 +27,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 33] = [
+static ALL: [&dyn Suite; 37] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -53,6 +56,10 @@ static ALL: [&dyn Suite; 33] = [
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
+    /* SL1    app  */ &Of::<app_thirdparty::ThirdParty>::new(),
+    /* SL1    app  */ &Of::<app_thirdparty::redirector::Redirector>::new(),
+    /* SL1    app  */ &Of::<app_dpop_nonce::Nonces>::new(),
+    /* SL1    app  */ &Of::<app_discovery::Discovery>::new(),
     /* SL2    app  */ &Of::<app_forgery::commands::ForgedCommands>::new(),
     /* SL2    app  */ &Of::<app_forgery::logout::ForgedLogouts>::new(),
     /* SL2    app  */ &Of::<app_forgery::revocation::ForgedRevocations>::new(),
