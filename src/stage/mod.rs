@@ -4,6 +4,7 @@ pub mod app_world;
 pub mod browser;
 pub mod cert;
 pub mod dns;
+pub mod fed;
 pub mod front;
 pub mod hooks;
 pub mod http;

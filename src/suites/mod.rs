@@ -1,6 +1,7 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
 pub mod app_login;
+pub mod app_response;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -19,7 +20,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 25] = [
+static ALL: [&dyn Suite; 26] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -46,6 +47,7 @@ static ALL: [&dyn Suite; 25] = [
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
+    /* SL1    app  */ &Of::<app_response::Response>::new(),
 ];
 
 /// The table.
