@@ -1,7 +1,9 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
 pub mod app_login;
+pub mod app_methods;
 pub mod app_response;
+pub mod app_unsolicited;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -20,7 +22,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 26] = [
+static ALL: [&dyn Suite; 28] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -48,6 +50,8 @@ static ALL: [&dyn Suite; 26] = [
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
     /* SL1    app  */ &Of::<app_response::Response>::new(),
+    /* SL2    app  */ &Of::<app_unsolicited::Unsolicited>::new(),
+    /* SL2    app  */ &Of::<app_methods::Methods>::new(),
 ];
 
 /// The table.
