@@ -5,9 +5,12 @@ pub mod app_discovery;
 pub mod app_dpop_nonce;
 pub mod app_forgery;
 pub mod app_login;
+pub mod app_methods;
 pub mod app_probe;
+pub mod app_response;
 pub mod app_thirdparty;
 pub mod app_tls;
+pub mod app_unsolicited;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -27,7 +30,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 37] = [
+static ALL: [&dyn Suite; 40] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -66,6 +69,9 @@ static ALL: [&dyn Suite; 37] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
+    /* SL1    app  */ &Of::<app_response::Response>::new(),
+    /* SL2    app  */ &Of::<app_unsolicited::Unsolicited>::new(),
+    /* SL2    app  */ &Of::<app_methods::Methods>::new(),
 ];
 
 /// The table.
