@@ -41,9 +41,9 @@ const OVERHEAR: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 struct Overheard {
     exchange: ExchangeId,
-    host: String,
     own: bool,
-    parts: Vec<(Place, String)>,
+    /// Where it stood, what it was sent to, and the text.
+    parts: Vec<(Place, String, String)>,
 }
 
 /// Where something stood in the browser's traffic.
@@ -71,9 +71,9 @@ pub struct Sighting {
     pub what: String,
     /// Where it stood.
     pub place: Place,
-    /// Host the browser spoke to.
-    pub host: String,
-    /// That host is the suite's own.
+    /// Host and path that the browser asked, or was sent to.
+    pub target: String,
+    /// The exchange was with the suite's own endpoints.
     pub own: bool,
     /// The exchange.
     pub exchange: ExchangeId,
@@ -164,12 +164,12 @@ impl Recorder {
         let kept = self.kept();
         let mut out: Vec<Sighting> = Vec::new();
         for overheard in kept.overheard.iter().flatten() {
-            for (place, text) in &overheard.parts {
+            for (place, target, text) in &overheard.parts {
                 for (_, what) in values.iter().filter(|(value, _)| value.len() >= 8 && text.contains(value.as_str())) {
                     let sighting = Sighting {
                         what: what.clone(),
                         place: *place,
-                        host: overheard.host.clone(),
+                        target: target.clone(),
                         own: overheard.own,
                         exchange: overheard.exchange.clone(),
                     };
@@ -220,25 +220,26 @@ impl Recorder {
 impl Kept {
     fn overhear(&mut self, id: &str, raw: &RawExchange<'_>) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut parts = vec![(Place::Url, decoded(raw.url))];
+        let target = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let asked = target(raw.url);
+        let mut parts = vec![(Place::Url, asked.clone(), decoded(raw.url))];
         for (name, value) in &raw.request.headers {
             match name.to_ascii_lowercase().as_str() {
-                "referer" => parts.push((Place::Referer, decoded(value))),
+                "referer" => parts.push((Place::Referer, asked.clone(), decoded(value))),
                 "cookie" => {}
-                _ => parts.push((Place::Header, value.clone())),
+                _ => parts.push((Place::Header, asked.clone(), value.clone())),
             }
         }
-        parts.extend(raw.request.body.as_deref().map(|body| (Place::Form, decoded(&text(body)))));
+        parts.extend(raw.request.body.as_deref().map(|body| (Place::Form, asked.clone(), decoded(&text(body)))));
         let location = raw.response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
-        parts.extend(location.map(|(_, value)| (Place::Location, decoded(value))));
-        parts.extend(raw.response.body.as_deref().map(|body| (Place::Page, text(body))));
-        let bytes: usize = parts.iter().map(|(_, text)| text.len()).sum();
+        parts.extend(location.map(|(_, value)| (Place::Location, target(value), decoded(value))));
+        parts.extend(raw.response.body.as_deref().map(|body| (Place::Page, asked.clone(), text(body))));
+        let bytes: usize = parts.iter().map(|(_, _, text)| text.len()).sum();
         if self.overheard_bytes + bytes > OVERHEAR {
             return;
         }
         self.overheard_bytes += bytes;
-        let host = url::Url::parse(raw.url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-        let overheard = Overheard { exchange: id.to_owned(), host, own: raw.to == Party::Suite, parts };
+        let overheard = Overheard { exchange: id.to_owned(), own: raw.to == Party::Suite, parts };
         self.overheard.get_or_insert_default().push(overheard);
     }
 }

@@ -1,5 +1,8 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+pub mod app_command;
+pub mod app_forgery;
+pub mod app_login;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -13,12 +16,13 @@ pub mod idp_redirector;
 pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
+pub mod network;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 24] = [
+static ALL: [&dyn Suite; 31] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -44,6 +48,13 @@ static ALL: [&dyn Suite; 24] = [
     /* SL1    idp  */ &Of::<idp_redirector::Logout>::new(),
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
+    /* SL1    app  */ &Of::<app_login::Login>::new(),
+    /* SL2    app  */ &Of::<app_forgery::commands::ForgedCommands>::new(),
+    /* SL2    app  */ &Of::<app_forgery::logout::ForgedLogouts>::new(),
+    /* SL2    app  */ &Of::<app_forgery::revocation::ForgedRevocations>::new(),
+    /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
+    /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
+    /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
 ];
 
 /// The table.

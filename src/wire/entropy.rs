@@ -52,6 +52,12 @@ pub struct Estimate {
     pub shape: Shape,
 }
 
+impl Default for Estimate {
+    fn default() -> Self {
+        estimate::<&str>(&[])
+    }
+}
+
 /// Estimates the randomness of samples, in the order they were received.
 pub fn estimate<S: AsRef<str>>(samples: &[S]) -> Estimate {
     let samples: Vec<&str> = samples.iter().map(AsRef::as_ref).collect();

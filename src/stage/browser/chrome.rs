@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use headless_chrome::protocol::cdp::{Browser, Target};
+use headless_chrome::protocol::cdp::{Browser, Storage, Target};
 use serde_json::Value;
 
+use super::chrome_calls::SetCookies;
 use super::chrome_link::Link;
 use super::chrome_page::ChromePage;
 use super::chrome_process::Process;
 pub use super::chrome_process::find_chrome;
 use super::secrets::Secrets;
-use super::{AgentConfig, AgentFault, Context, Page, UserAgent};
+use super::{AgentConfig, AgentFault, Context, Cookies, Copied, Page, UserAgent, foreign_copy};
 use crate::stage::recorder::Recorder;
 
 /// Time a browser gets to end by itself.
@@ -146,6 +147,26 @@ struct ChromeContext(Arc<Jar>);
 impl Context for ChromeContext {
     fn page<'a>(&'a self, scenario: &'a str) -> BoxFuture<'a, Result<Box<dyn Page>, AgentFault>> {
         async move { Ok(Box::new(ChromePage::open(Arc::clone(&self.0), scenario).await?) as Box<dyn Page>) }.boxed()
+    }
+
+    fn cookies(&self) -> BoxFuture<'_, Result<Cookies, AgentFault>> {
+        async move {
+            let core = &self.0.core;
+            let ask = Storage::GetCookies { browser_context_id: Some(self.0.id.clone()) };
+            let answer = core.link.call(ask, core.config.deadline).await?;
+            Ok(Cookies(Copied::Chrome(answer["cookies"].as_array().cloned().unwrap_or_default())))
+        }
+        .boxed()
+    }
+
+    fn set_cookies<'a>(&'a self, cookies: &'a Cookies) -> BoxFuture<'a, Result<(), AgentFault>> {
+        async move {
+            let Copied::Chrome(cookies) = &cookies.0 else { return Err(foreign_copy()) };
+            let core = &self.0.core;
+            core.link.call(SetCookies::new(cookies, &self.0.id), core.config.deadline).await?;
+            Ok(())
+        }
+        .boxed()
     }
 }
 

@@ -2,9 +2,48 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use headless_chrome::protocol::cdp::types::Method;
 use headless_chrome::protocol::cdp::{Emulation, Fetch, Input, Network, Page, Runtime, Target, WebAuthn};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::Passkey;
+
+/// `Storage.setCookies` with more than one cookie, which the generated type cannot say.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SetCookies {
+    cookies: Vec<Value>,
+    browser_context_id: String,
+}
+
+impl SetCookies {
+    /// Puts cookies, as `Storage.getCookies` tells them, into a browser context.
+    pub(super) fn new(cookies: &[Value], context: &str) -> Self {
+        let settable = |cookie: &Value| {
+            let mut cookie = cookie.clone();
+            if let Some(cookie) = cookie.as_object_mut() {
+                let session = cookie.get("session") == Some(&Value::Bool(true));
+                // An expiry in the past would delete the cookie; the others are told of a cookie and never said.
+                cookie.retain(|name, _| !(name == "expires" && session) && !matches!(name.as_str(), "session" | "size"));
+            }
+            cookie
+        };
+        SetCookies { cookies: cookies.iter().map(settable).collect(), browser_context_id: context.to_owned() }
+    }
+}
+
+/// Values of cookies never reach a log.
+impl std::fmt::Debug for SetCookies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SetCookies({})", self.cookies.len())
+    }
+}
+
+impl Method for SetCookies {
+    const NAME: &'static str = "Storage.setCookies";
+    type ReturnObject = Value;
+}
 
 /// Evaluates an expression as a user's gesture, waits for a promise, and returns its value.
 pub(super) fn evaluate(expression: String) -> Runtime::Evaluate {

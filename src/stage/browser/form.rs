@@ -11,7 +11,9 @@ use super::form_client::FormClient;
 use super::form_html::{self, Document, Effect};
 use super::form_jar::CookieJar;
 use super::secrets::Secrets;
-use super::{Act, AgentConfig, AgentFault, Context, Landing, Page, Passkey, ScriptFetch, UserAgent, Visit};
+use super::{
+    Act, AgentConfig, AgentFault, Context, Cookies, Copied, Landing, Page, Passkey, ScriptFetch, UserAgent, Visit, foreign_copy,
+};
 use crate::stage::recorder::Recorder;
 
 /// Serialised documents are cut to so many bytes.
@@ -75,6 +77,22 @@ impl Context for FormContext {
             history: Vec::new(),
         };
         async move { Ok(Box::new(page) as Box<dyn Page>) }.boxed()
+    }
+
+    fn cookies(&self) -> BoxFuture<'_, Result<Cookies, AgentFault>> {
+        let copy = self.jar.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        async move { Ok(Cookies(Copied::Form(copy))) }.boxed()
+    }
+
+    fn set_cookies<'a>(&'a self, cookies: &'a Cookies) -> BoxFuture<'a, Result<(), AgentFault>> {
+        let result = match &cookies.0 {
+            Copied::Form(copy) => {
+                self.jar.lock().unwrap_or_else(PoisonError::into_inner).add(copy);
+                Ok(())
+            }
+            Copied::Chrome(_) => Err(foreign_copy()),
+        };
+        async move { result }.boxed()
     }
 }
 

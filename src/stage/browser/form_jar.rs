@@ -29,7 +29,7 @@ struct Cookie {
 }
 
 /// The cookies of one context.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct CookieJar(Vec<Cookie>);
 
 /// Who caused a request.
@@ -44,7 +44,19 @@ pub(super) struct Cause {
 impl CookieJar {
     /// Keeps what a response sets.
     pub(super) fn store(&mut self, url: &Url, set_cookie: &str) {
-        let Some(cookie) = parse(url, set_cookie) else { return };
+        if let Some(cookie) = parse(url, set_cookie) {
+            self.put(cookie);
+        }
+    }
+
+    /// Takes over the cookies of another jar.
+    pub(super) fn add(&mut self, other: &CookieJar) {
+        for cookie in &other.0 {
+            self.put(cookie.clone());
+        }
+    }
+
+    fn put(&mut self, cookie: Cookie) {
         self.0.retain(|old| !(old.name == cookie.name && old.domain == cookie.domain && old.path == cookie.path));
         if cookie.expires.is_none_or(|at| at > SystemTime::now()) {
             self.0.push(cookie);

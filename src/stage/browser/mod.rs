@@ -56,6 +56,26 @@ pub trait UserAgent: Send + Sync {
 pub trait Context: Send + Sync {
     /// A fresh page (tab). `scenario` and `step` are written on the exchanges it causes.
     fn page<'a>(&'a self, scenario: &'a str) -> BoxFuture<'a, Result<Box<dyn Page>, AgentFault>>;
+    /// A copy of the whole jar.
+    fn cookies(&self) -> BoxFuture<'_, Result<Cookies, AgentFault>>;
+    /// Puts the cookies of a copy into this jar; a cookie of the same name, domain and path is replaced.
+    fn set_cookies<'a>(&'a self, cookies: &'a Cookies) -> BoxFuture<'a, Result<(), AgentFault>>;
+}
+
+/// A copy of a cookie jar, for the agent that made it. It has no `Debug` and cannot be serialised: values stay in memory.
+#[derive(Clone)]
+pub struct Cookies(Copied);
+
+#[derive(Clone)]
+enum Copied {
+    /// Cookies as DevTools describes them.
+    Chrome(Vec<serde_json::Value>),
+    Form(form_jar::CookieJar),
+}
+
+/// A copy was made by another agent.
+fn foreign_copy() -> AgentFault {
+    AgentFault::Lost("cookies were copied from another agent".into())
 }
 
 /// One page (tab). Dropping it closes it.

@@ -154,6 +154,12 @@ async fn cookies(world: &World) {
     assert_eq!(world.fixture.got("/shown")[1].body, "a=b+c%26");
     let landing = world.get("/shown").await;
     assert!(!landing.html.contains("lax=1"), "contexts are isolated");
+
+    let copy = context.cookies().await.unwrap();
+    let other = world.agent.context("copy").await.unwrap();
+    other.set_cookies(&copy).await.unwrap();
+    let landing = get(&mut *other.page("test").await.unwrap(), "/shown").await;
+    assert!(landing.html.contains("lax=1; strict=1</p>"), "{}", landing.html);
 }
 
 macro_rules! on_chrome {
