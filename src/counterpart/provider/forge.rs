@@ -1,7 +1,5 @@
 //! How forged ID tokens are made.
 
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::Algorithm;
@@ -12,6 +10,7 @@ use super::forgery::{Forgery, STRING_EXPIRY_S};
 use super::weak_key;
 use crate::wire::jose::{SigningKey, b64, hmac_signed, random, to_pem, unb64};
 use crate::wire::jwe;
+use crate::wire::spki::spki_der;
 
 const HOUR_S: i64 = 3600;
 const DAY_S: i64 = 24 * HOUR_S;
@@ -87,8 +86,8 @@ fn otherwise_signed(shared: &Shared, forgery: Forgery, claims: &Claims) -> Optio
         Forgery::AlgNoneMixed => none("nOnE"),
         Forgery::AlgAbsent => unsigned(jwt.clone()),
         Forgery::HmacSecret => shared.client_secret.as_ref().map_or_else(unmakeable, |secret| hmac(secret.as_bytes())),
-        Forgery::HmacPem => spki(&keys.main).map_or_else(unmakeable, |der| hmac(to_pem("PUBLIC KEY", &der).as_bytes())),
-        Forgery::HmacDer => spki(&keys.main).map_or_else(unmakeable, |der| hmac(&der)),
+        Forgery::HmacPem => hmac(to_pem("PUBLIC KEY", &spki_der(keys.main.jwk())).as_bytes()),
+        Forgery::HmacDer => hmac(&spki_der(keys.main.jwk())),
         Forgery::HmacJwk => {
             let jwk = keys.main.jwk();
             hmac(jwk["n"].as_str().or(jwk["x"].as_str()).unwrap_or_default().as_bytes())
@@ -260,21 +259,13 @@ fn with_changed_signature(token: &str) -> String {
     format!("{message}.{}", b64(bytes))
 }
 
-/// SubjectPublicKeyInfo of a key's public half.
-fn spki(key: &SigningKey) -> Option<Vec<u8>> {
-    let der: PublicKeyX509Der<'_> = match key.alg {
-        Algorithm::ES256 => {
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.pkcs8()).ok()?.public_key().as_der().ok()?
-        }
-        Algorithm::EdDSA => Ed25519KeyPair::from_pkcs8(key.pkcs8()).ok()?.public_key().as_der().ok()?,
-        _ => RsaKeyPair::from_pkcs8(key.pkcs8()).ok()?.public_key().as_der().ok()?,
-    };
-    Some(der.as_ref().to_vec())
-}
-
 /// A self-signed certificate of this key, as `x5c` wants it (RFC 7515 4.1.6).
 fn certificate(key: &SigningKey) -> Option<String> {
     let pair = rcgen::KeyPair::try_from(key.pkcs8()).ok()?;
     let params = rcgen::CertificateParams::new(vec!["foreign.ipsie-conform.test".to_owned()]).ok()?;
     Some(STANDARD.encode(params.self_signed(&pair).ok()?.der()))
 }
+
+#[cfg(test)]
+#[path = "forge_tests.rs"]
+mod tests;
