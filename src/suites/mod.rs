@@ -4,6 +4,7 @@ pub mod app_command;
 pub mod app_discovery;
 pub mod app_dpop_nonce;
 pub mod app_forgery;
+pub mod app_idtoken;
 pub mod app_login;
 pub mod app_methods;
 pub mod app_probe;
@@ -30,7 +31,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 40] = [
+static ALL: [&dyn Suite; 41] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -58,6 +59,7 @@ static ALL: [&dyn Suite; 40] = [
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
+    /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
     /* SL1    app  */ &Of::<app_thirdparty::ThirdParty>::new(),
     /* SL1    app  */ &Of::<app_thirdparty::redirector::Redirector>::new(),
