@@ -128,6 +128,9 @@ impl Set {
             Some(idp) => discover(&http, &idp.issuer).await?,
             None => Discovery::default(),
         };
+        if let Some(app) = &app {
+            app.fetch_keys(&http, &events).await;
+        }
         let jwks = jwks(&http, &discovery);
         let mut pages: Vec<&str> = idp.iter().map(|idp| idp.issuer.as_str()).collect();
         pages.extend(discovery.document.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()));
