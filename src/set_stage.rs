@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use wiremock::ResponseTemplate;
 
+use crate::calibrate::calibrate;
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
@@ -187,7 +188,7 @@ impl Set {
         };
         let set = Set { world: Arc::new(world), _callback: callback, _front: front };
         if set.world.app.is_some()
-            && let Err(error) = set_app::calibrate(&set.world).await
+            && let Err(error) = calibrate(&set.world).await
         {
             set.world.agent.close().await;
             return Err(error);
