@@ -183,6 +183,10 @@ impl Shared {
         format!("{}{}", self.back, self.back_path(0, "bait"))
     }
 
+    fn foreign_issuer(&self) -> String {
+        format!("{}/{}/{FOREIGN}", self.issuer.trim_end_matches('/'), self.secret_path)
+    }
+
     fn back_path(&self, which: usize, what: &str) -> String {
         format!("/{}{which}/{what}", self.secret_path)
     }
@@ -421,9 +425,9 @@ impl Provider {
     }
 
     /// An issuer that no application is configured with. It has metadata, whose authorization endpoint is at the host of the open
-    /// redirector probes; whoever reads them shows as [`Fetched::Foreign`] in the log.
+    /// redirector probes; whoever reads them shows as [`Fetched::Foreign`] in the log. It begins like the main issuer.
     pub fn foreign_issuer(&self) -> String {
-        format!("{}{}", self.shared.back, self.shared.back_path(0, FOREIGN))
+        self.shared.foreign_issuer()
     }
 
     /// A URL that nobody has reason to fetch; [`Fetched::Bait`] in the log when somebody does.
