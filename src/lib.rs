@@ -17,6 +17,7 @@ pub mod baseline;
 pub mod catalogue;
 pub mod cli;
 pub mod counterpart;
+pub mod embed;
 pub mod error;
 pub mod event;
 pub mod judge;

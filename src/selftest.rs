@@ -8,15 +8,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::catalogue::Catalogue;
-use crate::cli::run::embedded_with;
-use crate::counterpart::keys::SuiteKeys;
-use crate::counterpart::twist::Twist;
+use crate::embed::{Flaw, Materials, embed};
 use crate::error::Error;
 use crate::model::{Level, Role, Verdict};
 use crate::plan::{Ask, Plan};
 use crate::run::run;
 use crate::set_stage::Browser;
-use crate::stage::listener::TestCa;
 
 /// Peers at a time.
 const AT_ONCE: usize = 6;
@@ -83,18 +80,17 @@ pub async fn matrix(
             return Err(suite(format!("fixtures/defects.toml: `{clause}` says no why")));
         }
     }
-    let keys = SuiteKeys::generate().map_err(|error| suite(error.to_string()))?;
-    let ca = Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| suite(error.to_string()))?);
-    let mut defects: Vec<Option<Twist>> = vec![None];
-    defects.extend(Twist::ALL.iter().copied().filter(|twist| wanted(twist.clause())).map(Some));
+    let materials = Materials::make()?;
+    let mut defects: Vec<Option<Flaw>> = vec![None];
+    defects.extend(Flaw::all().filter(|flaw| wanted(flaw.clause())).map(Some));
     // Those that wait longest start first, so that their waits overlap with everything else.
     let wait =
-        |defect: &Option<Twist>| defect.map_or(65, |twist| catalogue.clause(twist.clause()).map_or(0, |clause| clause.wait_s));
+        |defect: &Option<Flaw>| defect.map_or(65, |twist| catalogue.clause(twist.clause()).map_or(0, |clause| clause.wait_s));
     defects.sort_by_key(|defect| std::cmp::Reverse(wait(defect)));
     let rows = stream::iter(defects).map(|defect| {
-        let (keys, ca, allowed) = (keys.clone(), ca.clone(), &allowed);
+        let (materials, allowed) = (&materials, &allowed);
         async move {
-            let row = one(catalogue, defect, keys, ca, allowed).await?;
+            let row = one(catalogue, defect, materials, allowed).await?;
             told(&row);
             Ok::<Row, Error>(row)
         }
@@ -106,16 +102,11 @@ pub async fn matrix(
     Ok(rows)
 }
 
-async fn one(
-    catalogue: &Catalogue,
-    defect: Option<Twist>,
-    keys: SuiteKeys,
-    ca: Arc<TestCa>,
-    allowed: &AllowedFile,
-) -> Result<Row, Error> {
-    let twists: Vec<Twist> = defect.into_iter().collect();
-    let (setting, _peer) = embedded_with(ca, keys, &twists, Browser::Form, false, 8).await?;
-    let own = defect.map(Twist::clause);
+async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials, allowed: &AllowedFile) -> Result<Row, Error> {
+    let flaws: Vec<Flaw> = defect.into_iter().collect();
+    let roles = defect.map_or_else(|| vec![Role::Idp, Role::App], |flaw| vec![flaw.role()]);
+    let (setting, _peers) = embed(materials, &roles, &flaws, Browser::Form, false, 8).await?;
+    let own = defect.map(Flaw::clause);
     // Every clause that need not wait, and the one the defect is for; the conforming peer is asked everything.
     let clauses = match own {
         None => Vec::new(),
@@ -127,8 +118,8 @@ async fn one(
             .collect(),
     };
     let ask = Ask {
-        levels: vec![Level::Sl1],
-        roles: vec![Role::Idp],
+        levels: vec![Level::Sl2],
+        roles,
         edition: catalogue.default_edition.clone(),
         bindings: Vec::new(),
         clauses,

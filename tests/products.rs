@@ -1,6 +1,6 @@
-//! The binary against real third-party identity services: every clause must get the verdict of the truth file.
+//! The binary against real third-party identity services and applications: every clause must get the verdict of the truth file.
 //!
-//! They need Node.js, Java and a few minutes, so they run only with `IPSIE_PRODUCTS=1`. `IPSIE_CONFORM_BIN` names another
+//! They need Node.js, Java and some minutes, so they run only with `IPSIE_PRODUCTS=1`. `IPSIE_CONFORM_BIN` names another
 //! binary than the one of this build, `IPSIE_BROWSER` the user agent (auto, chrome or form).
 #![allow(clippy::unwrap_used)]
 
@@ -26,6 +26,16 @@ fn spring_authorization_server_defaults() {
     agrees("spring-authorization-server", "defaults");
 }
 
+#[test]
+fn express_openid_connect_defaults() {
+    agrees("express-openid-connect", "defaults");
+}
+
+#[test]
+fn openid_client_app_sl2() {
+    agrees("openid-client-app", "sl2");
+}
+
 fn agrees(name: &str, configuration: &str) {
     if std::env::var_os("IPSIE_PRODUCTS").is_none_or(|value| value != "1") {
         eprintln!("skipped: {name} {configuration} is started only with IPSIE_PRODUCTS=1");
@@ -37,7 +47,8 @@ fn agrees(name: &str, configuration: &str) {
     let binary = std::env::var_os("IPSIE_CONFORM_BIN").map_or_else(|| env!("CARGO_BIN_EXE_ipsie-conform").into(), PathBuf::from);
     let browser = std::env::var("IPSIE_BROWSER").unwrap_or_else(|_| "auto".into());
     let ended = Command::new(&binary)
-        .args(["run", "--role", "idp", "--level", "SL1", "--non-interactive", "--browser", &browser, "--target"])
+        .args(["run", "--role", &truth.about.role, "--level", &truth.about.level])
+        .args(["--non-interactive", "--browser", &browser, "--target"])
         .arg(product.target())
         .arg("--out")
         .arg(&out)

@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
@@ -11,19 +10,15 @@ use super::filter::known_patterns;
 use super::shared::{catalogue, edition, stdout_style, style};
 use crate::baseline::Baseline;
 use crate::catalogue::Catalogue;
-use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
-use crate::counterpart::keys::SuiteKeys;
+use crate::embed::{Materials, Peers, embed};
 use crate::error::{Error, exit};
 use crate::model::report::{ClauseRow, Report};
-use crate::model::target::CounterpartAt;
 use crate::model::{FaultClass, Level, LevelVerdict, Role, Verdict};
 use crate::plan::{Ask, Plan};
 use crate::report::terminal::View;
 use crate::report::{Format, live, terminal, write_run};
 use crate::run::{Finished, run as play};
 use crate::set_stage::{Browser, Setting};
-use crate::stage::listener::TestCa;
-use crate::stage::secrets::Secrets;
 use crate::target_file;
 
 /// Arguments of `run`.
@@ -213,7 +208,7 @@ pub(super) fn browser(url: Option<&str>, flag: Option<BrowserChoice>, target: Op
 }
 
 /// The target and how to reach it; for the embedded peer the peer itself, which lives as long as the second value.
-async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Embedded>), Error> {
+async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Option<Peers>), Error> {
     let choice = |target: Option<&str>| browser(args.browser_url.as_deref(), args.browser, target);
     let interactive = !args.non_interactive && std::io::stdin().is_terminal();
     if let Some(path) = &args.target {
@@ -235,62 +230,14 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
         };
         return Ok((setting, None));
     }
-    let (setting, peer) = embedded_setting(&[], choice(None)?, args.fast, args.jobs.unwrap_or(JOBS)).await?;
-    Ok((Setting { headed: args.headed, ..setting }, Some(peer)))
+    let roles = if args.role.is_empty() { vec![Role::Idp, Role::App] } else { args.role.clone() };
+    let jobs = args.jobs.unwrap_or(JOBS);
+    let (setting, peers) = embed(&Materials::make()?, &roles, &[], choice(None)?, args.fast, jobs).await?;
+    Ok((Setting { headed: args.headed, ..setting }, Some(peers)))
 }
 
 /// Scenarios at a time unless told otherwise.
 pub const JOBS: usize = 8;
-
-/// The embedded reference identity service with these defects, as a target.
-///
-/// # Errors
-/// Its endpoints cannot be opened.
-pub async fn embedded_setting(
-    twists: &[crate::counterpart::twist::Twist],
-    browser: Browser,
-    fast: bool,
-    jobs: usize,
-) -> Result<(Setting, Embedded), Error> {
-    let fault = |message: String| Error::Suite { message };
-    let keys = SuiteKeys::generate().map_err(|error| fault(error.to_string()))?;
-    let ca = Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| fault(error.to_string()))?);
-    embedded_with(ca, keys, twists, browser, fast, jobs).await
-}
-
-/// As [`embedded_setting`], with keys and an authority that were made before.
-///
-/// # Errors
-/// Its endpoints cannot be opened.
-pub async fn embedded_with(
-    ca: Arc<TestCa>,
-    keys: SuiteKeys,
-    twists: &[crate::counterpart::twist::Twist],
-    browser: Browser,
-    fast: bool,
-    jobs: usize,
-) -> Result<(Setting, Embedded), Error> {
-    let public =
-        PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
-    let peer = embedded(ca.clone(), &public, CounterpartAt::default(), twists)
-        .await
-        .map_err(|error| Error::prerequisite(error.to_string(), "The embedded peer needs free ports on 127.0.0.1."))?;
-    let setting = Setting {
-        target: peer.target.clone(),
-        secrets: Secrets::given(peer.secrets.clone()),
-        digest: "embedded".into(),
-        embedded: true,
-        keys: Some(keys),
-        roots: vec![ca.der().to_vec()],
-        browser,
-        headed: false,
-        jobs,
-        fast,
-        interactive: false,
-        provider: None,
-    };
-    Ok((setting, peer))
-}
 
 fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan, Error> {
     let about = &setting.target.target;
@@ -304,7 +251,7 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
             ));
         }
         for &level in &levels {
-            let executed = catalogue.parts.iter().any(|part| part.role == role && part.level == level && part.executed);
+            let executed = catalogue.parts.iter().any(|part| part.role == role && part.level == level);
             if !executed {
                 let known: Vec<String> = catalogue
                     .parts

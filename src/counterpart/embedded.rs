@@ -122,13 +122,12 @@ pub fn registrations(keys: &PublicKeys, at: &CounterpartAt) -> Vec<RegisteredCli
 }
 
 fn network(op: &ReferenceOp) -> Network {
-    let http_port = op.http_addr.port();
     let mut resolve = BTreeMap::new();
     for host in op.hosts() {
         resolve.insert(format!("{host}:443"), op.addr.to_string());
-        resolve.insert(format!("{host}:{http_port}"), op.http_addr.to_string());
+        resolve.insert(format!("{host}:80"), op.http_addr.to_string());
     }
-    Network { resolve, http_port, resolver: Some(op.dns_addr.to_string()), ..Network::default() }
+    Network { resolve, resolver: Some(op.dns_addr.to_string()), ..Network::default() }
 }
 
 fn identity_service(keys: &PublicKeys) -> Idp {

@@ -192,7 +192,7 @@ pub struct SecondConnection {
 }
 
 /// Where the commands of SL2 go: from the suite to an application, or from an identity service to the suite.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Commands {
     /// The application's command endpoint (OpenID Provider Commands).

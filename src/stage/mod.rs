@@ -1,6 +1,7 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
 pub mod app_world;
+pub mod async_server;
 pub mod browser;
 pub mod cert;
 pub mod dns;

@@ -21,6 +21,9 @@ mod tests;
 
 pub use facts::{AssertionFacts, AuthzFacts, CookieFacts, HelloFacts, KeyFacts, ProofFacts, TokenFacts, UserInfoFacts};
 
+/// Samples needed for an estimate of randomness.
+const FEW: usize = 8;
+
 /// The scenario.
 pub struct Login;
 
@@ -82,8 +85,14 @@ impl Scenario for Login {
                 first.open(stage, &app.app.logout_url, "logout").await?;
             }
             logins.push(first.sign_in(stage, Script::of(&app.users[0]), "second login in the same browser").await?);
-            let other = Visitor::new(stage, "other browser").await?;
-            logins.push(other.sign_in(stage, Script::of(&app.users[1]), "login of another user").await?);
+            // Enough of them for an estimate of randomness, whatever else the run does.
+            let others = (2..=FEW).map(|number| async move {
+                let other = Visitor::new(stage, "other browser").await?;
+                other.sign_in(stage, Script::of(&app.users[1]), &format!("login in another browser ({number})")).await
+            });
+            for login in futures_util::future::join_all(others).await {
+                logins.push(login?);
+            }
         }
         stage.control(logins.first().is_some_and(Attempt::signed_in));
         Ok(facts::gather(stage, app, logins))

@@ -1,8 +1,11 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+pub mod app_command;
+pub mod app_forgery;
 pub mod app_login;
 pub mod app_methods;
 pub mod app_response;
+pub mod app_session;
 pub mod app_unsolicited;
 mod blocks;
 pub mod idp_admin;
@@ -17,12 +20,13 @@ pub mod idp_redirector;
 pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
+pub mod network;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 28] = [
+static ALL: [&dyn Suite; 35] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -50,8 +54,15 @@ static ALL: [&dyn Suite; 28] = [
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
     /* SL1    app  */ &Of::<app_response::Response>::new(),
+    /* SL1    app  */ &Of::<app_session::Session>::new(),
     /* SL2    app  */ &Of::<app_unsolicited::Unsolicited>::new(),
     /* SL2    app  */ &Of::<app_methods::Methods>::new(),
+    /* SL2    app  */ &Of::<app_forgery::commands::ForgedCommands>::new(),
+    /* SL2    app  */ &Of::<app_forgery::logout::ForgedLogouts>::new(),
+    /* SL2    app  */ &Of::<app_forgery::revocation::ForgedRevocations>::new(),
+    /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
+    /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
+    /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
 ];
 
 /// The table.

@@ -90,8 +90,10 @@ pub struct Truth {
 /// The head of a truth file.
 #[derive(Deserialize)]
 pub struct About {
-    level: String,
-    role: String,
+    /// As `--level` names it.
+    pub level: String,
+    /// As `--role` names it.
+    pub role: String,
     /// The expected verdict of the level.
     pub level_verdict: String,
 }

@@ -11,9 +11,9 @@
 mod access;
 mod authorize;
 mod client_auth;
-mod dns;
+pub(crate) mod dns;
 mod dpop;
-mod hello;
+pub(super) mod hello;
 pub(crate) mod http;
 mod id_token;
 mod login;

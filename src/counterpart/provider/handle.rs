@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use wiremock::{Request, ResponseTemplate};
 
 use super::log::{Fetch, Fetched};
-use super::{Shared, authorize, client, metadata, token, userinfo};
+use super::{FOREIGN, Shared, authorize, client, metadata, token, userinfo};
 use crate::counterpart::op::http::{In, Reply};
 use crate::model::{ExchangeId, Party};
 use crate::stage::recorder::{Raw, RawExchange};
@@ -75,6 +75,10 @@ pub(super) fn respond(shared: Option<&Arc<Shared>>, part: Part, raw: &Request) -
             Part::Back if path == shared.back_path(which, "pushed") => return client::pushed(shared, which, &request, raw),
             Part::Back if path == shared.back_path(which, "bait") => {
                 return fetched(shared, Fetched::Bait, "URL of a forged header", raw, &request, metadata::bait(shared));
+            }
+            Part::Back if which == 0 && path == format!("{}/.well-known/openid-configuration", shared.back_path(0, FOREIGN)) => {
+                let reply = metadata::foreign(shared);
+                return fetched(shared, Fetched::Foreign, "metadata of an issuer that is not configured", raw, &request, reply);
             }
             Part::Resource if path == shared.back_path(which, "claims") => return userinfo::userinfo(shared, &request, raw),
             _ => {}

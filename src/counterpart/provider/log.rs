@@ -220,6 +220,8 @@ pub enum Fetched {
     Trap,
     /// The URL that a forged header names.
     Bait,
+    /// The metadata of the issuer that no application is configured with.
+    Foreign,
     /// Anything else.
     Unknown,
 }

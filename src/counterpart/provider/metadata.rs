@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Shared;
+use crate::counterpart::authorize::OPEN_HOST;
 use crate::counterpart::op::http::Reply;
 use crate::wire::jose::alg_name;
 
@@ -52,6 +53,26 @@ pub(super) fn keys(shared: &Shared) -> Reply {
     let mut keys = vec![shared.keys.main.jwk().clone(), shared.keys.rs256.jwk().clone()];
     keys.extend(shared.state().more_keys.iter().cloned());
     Reply::json(200, &json!({ "keys": keys }))
+}
+
+/// Metadata of an issuer that no application is configured with: who follows them sends the browser to the probes' host.
+pub(super) fn foreign(shared: &Shared) -> Reply {
+    let issuer = format!("{}{}", shared.back, shared.back_path(0, super::FOREIGN));
+    let at = |what: &str| format!("https://{OPEN_HOST}/{what}");
+    Reply::json(
+        200,
+        &json!({
+            "issuer": issuer,
+            "authorization_endpoint": at("sign-in"),
+            "token_endpoint": at("tokens"),
+            "jwks_uri": at("keys"),
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [alg_name(shared.keys.main.alg)],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+        }),
+    )
 }
 
 /// What a forged `jku` leads to: the key that the forged token was signed with.

@@ -46,6 +46,9 @@ pub const FOREIGN_NAME: &str = "Stranger of the Suite";
 /// That stranger's email address.
 pub const FOREIGN_EMAIL: &str = "stranger@ipsie-conform.test";
 
+/// Last path segment of the issuer that no application is configured with.
+const FOREIGN: &str = "elsewhere";
+
 /// Names a browser context at the provider.
 pub type ContextId = String;
 
@@ -356,6 +359,17 @@ impl Provider {
     /// What has arrived so far.
     pub fn log(&self) -> Log {
         self.shared.state().log.clone()
+    }
+
+    /// The DPoP nonces that the token endpoint, or UserInfo (`resource`), has handed out, oldest first; the last one is in force.
+    pub fn nonces(&self, resource: bool) -> Vec<String> {
+        self.shared.state().nonces.get(&resource).cloned().unwrap_or_default()
+    }
+
+    /// An issuer that no application is configured with. It has metadata, whose authorization endpoint is at the host of the open
+    /// redirector probes; whoever reads them shows as [`Fetched::Foreign`] in the log.
+    pub fn foreign_issuer(&self) -> String {
+        format!("{}{}", self.shared.back, self.shared.back_path(0, FOREIGN))
     }
 
     /// A URL that nobody has reason to fetch; [`Fetched::Bait`] in the log when somebody does.

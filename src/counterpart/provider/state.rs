@@ -54,8 +54,8 @@ pub(super) struct State {
     pub pushed: HashMap<String, Vec<(String, String)>>,
     pub more_keys: Vec<Value>,
     pub pretended: HashMap<usize, String>,
-    /// DPoP nonces in force, per code: at the token endpoint and at UserInfo.
-    pub nonces: HashMap<(String, bool), String>,
+    /// DPoP nonces handed out, oldest first; the last one is in force. At the token endpoint (`false`) and at UserInfo (`true`).
+    pub nonces: HashMap<bool, Vec<String>>,
     pub proofs: Vec<String>,
     /// ID tokens that the token endpoint handed out.
     pub id_tokens: Vec<String>,

@@ -84,7 +84,7 @@ fn by_code(shared: &Shared, request: &In<'_>, proof: Option<&ProofSeen>) -> Answ
     if twisted(Twist::IdTokenBesideCode) {
         return with(Answered::refused(400, "invalid_grant", "this code is not honoured", Some(grant)));
     }
-    if let Some(nonce) = nonce_needed(shared, code, false, twisted(Twist::TokenNonce), proof) {
+    if let Some(nonce) = nonce_needed(shared, false, twisted(Twist::TokenNonce), proof) {
         let mut answered = Answered::refused(400, "use_dpop_nonce", "the proof needs the nonce of DPoP-Nonce", Some(grant));
         answered.reply = answered.reply.with("dpop-nonce", nonce.clone());
         return Answered { verifier_fits, nonce_demanded: Some(nonce), ..answered };
@@ -98,26 +98,25 @@ fn by_code(shared: &Shared, request: &In<'_>, proof: Option<&ProofSeen>) -> Answ
     let body = tokens(shared, code, &grant, proof);
     let mut reply = Reply::json(200, &body).with("cache-control", "no-store");
     if twisted(Twist::TokenNonce) {
-        // A new nonce with a success answer counts from the next request on (RFC 9449 8.2).
+        // A new nonce with a success answer counts from the application's next token request on, also that of another login
+        // (RFC 9449 8.2).
         let next = random(12);
-        shared.state().nonces.insert((code.to_owned(), false), next.clone());
+        shared.state().nonces.entry(false).or_default().push(next.clone());
         reply = reply.with("dpop-nonce", next);
     }
     Answered { reply, error: "", grant: Some(grant), verifier_fits, nonce_demanded: None }
 }
 
-/// The nonce that a proof lacks, where one is demanded. Only who sends proofs at all is asked for one.
-pub(super) fn nonce_needed(
-    shared: &Shared,
-    code: &str,
-    resource: bool,
-    demanded: bool,
-    proof: Option<&ProofSeen>,
-) -> Option<String> {
+/// The nonce that a proof lacks, where one is demanded. Only who sends proofs at all is asked for one. Nonces belong to an endpoint,
+/// not to a login: a client keeps them.
+pub(super) fn nonce_needed(shared: &Shared, resource: bool, demanded: bool, proof: Option<&ProofSeen>) -> Option<String> {
     let proof = proof.filter(|_| demanded)?;
     let mut state = shared.state();
-    let nonce = state.nonces.entry((code.to_owned(), resource)).or_insert_with(|| random(12)).clone();
-    (proof.nonce.as_deref() != Some(&nonce)).then_some(nonce)
+    let handed_out = state.nonces.entry(resource).or_default();
+    if handed_out.is_empty() {
+        handed_out.push(random(12));
+    }
+    handed_out.last().filter(|nonce| proof.nonce.as_ref() != Some(nonce)).cloned()
 }
 
 /// The members of a token response (OIDC Core 3.1.3.3).

@@ -31,9 +31,9 @@ pub(super) fn userinfo(shared: &Shared, request: &In<'_>, raw: &Request) -> Resp
     let proof = proof::read(shared, request, &url, token.as_deref());
     let mut nonce_demanded = None;
     let reply = match (&held, &grant) {
-        (Some(held), Some(grant)) => {
+        (Some(_), Some(grant)) => {
             let demanded = grant.script.twisted(Twist::UserInfoNonce);
-            match nonce_needed(shared, &held.code, true, demanded, proof.as_ref()) {
+            match nonce_needed(shared, true, demanded, proof.as_ref()) {
                 Some(nonce) => {
                     nonce_demanded = Some(nonce.clone());
                     Reply::status(401)

@@ -1,14 +1,12 @@
 //! Checks on what the browser was given: cookies, and nothing of the back channel.
 
-use super::Seen;
+use super::{FEW, Seen};
 use crate::model::Judgement;
 use crate::model::target::ClientAuth;
 use crate::model::verdict::Findings;
 use crate::stage::recorder::{Place, Sighting};
 use crate::wire::entropy::Shape;
 
-/// Samples needed for an estimate.
-const FEW: usize = 8;
 /// Random bits that the Common Requirements Profile 3.3 demands.
 const BITS: f64 = 128.0;
 /// What the recorder calls the tokens.

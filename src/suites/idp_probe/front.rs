@@ -8,8 +8,9 @@ use crate::model::verdict::Findings;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;
 use crate::stage::browser::ScriptFetch;
-use crate::stage::http::{Ask, Reply};
+use crate::stage::http::Ask;
 use crate::suite::{Check, Obstacle, Scenario};
+use crate::suites::network::hsts;
 use crate::wire::hsts_preload;
 use crate::wire::jose::random;
 
@@ -61,19 +62,18 @@ impl Scenario for Front {
         let host = host_of(&endpoint).unwrap_or_default();
         let valid = stage.request("main")?.url(&endpoint);
         let invalid = stage.request("main")?.set("response_type", "nonsense").url(&endpoint);
-        let mut seen =
-            Seen { preloaded: hsts_preload::covering(&host).map(str::to_owned), host: host.clone(), ..Seen::default() };
+        let mut seen = Seen { preloaded: hsts_preload::covering(&host).map(str::to_owned), host, ..Seen::default() };
 
         let reply = world
             .http
             .send(stage.scenario, "authorization request without cookies", Ask::get(&valid).header("accept", "text/html"))
             .await?;
-        seen.hsts.push(hsts(&reply));
-        if let Some(next) = same_host_redirect(&valid, &reply, &host)
+        seen.hsts.push(hsts::header(&reply));
+        if let Some(next) = hsts::same_host_redirect(&valid, &reply)
             && let Ok(page) =
                 world.http.send(stage.scenario, "first login page", Ask::get(next).header("accept", "text/html")).await
         {
-            seen.hsts.push(hsts(&page));
+            seen.hsts.push(hsts::header(&page));
         }
 
         let own = world.target.counterpart.public_url.trim_end_matches('/').to_owned();
@@ -92,7 +92,7 @@ impl Scenario for Front {
                 }
                 if let Ok(reply) = world.http.send(stage.scenario, &what, ask).await {
                     if reply.status < 400 || reply.header("strict-transport-security").is_some() {
-                        seen.hsts.push(hsts(&reply));
+                        seen.hsts.push(hsts::header(&reply));
                     }
                     seen.cors.push(CorsTry {
                         what,
@@ -116,43 +116,8 @@ impl Scenario for Front {
     }
 }
 
-fn hsts(reply: &Reply) -> (Option<String>, ExchangeId) {
-    (reply.header("strict-transport-security").map(str::to_owned), reply.exchange.clone())
-}
-
-fn same_host_redirect(from: &str, reply: &Reply, host: &str) -> Option<String> {
-    let next = url::Url::parse(from).ok()?.join(reply.header("location")?).ok()?;
-    (next.host_str() == Some(host)).then(|| next.to_string())
-}
-
-fn max_age(header: &str) -> Option<u64> {
-    header.split(';').find_map(|part| part.trim().to_ascii_lowercase().strip_prefix("max-age=")?.trim_matches('"').parse().ok())
-}
-
 fn clear_text_cannot_be_forced(seen: &Seen) -> Judgement {
-    if let Some(parent) = &seen.preloaded {
-        return Judgement::pass(format!("`{parent}` is on the HSTS preload list with its subdomains"));
-    }
-    let best = seen
-        .hsts
-        .iter()
-        .filter_map(|(value, cite)| Some((max_age(value.as_deref()?)?, value, cite)))
-        .max_by_key(|(age, ..)| *age);
-    let all: Vec<&ExchangeId> = seen.hsts.iter().map(|(_, cite)| cite).collect();
-    match best {
-        Some((age, Some(value), cite)) if age >= 1 => Judgement::pass(format!("HSTS with max-age={age}"))
-            .expected("max-age of at least 1, 31536000 recommended", value.clone())
-            .cite([cite]),
-        Some((_, value, cite)) => Judgement::broken("max-age=0 switches HSTS off")
-            .expected("max-age of at least 1", value.clone().unwrap_or_default())
-            .cite([cite]),
-        None if seen.hsts.is_empty() => Judgement::undecided("the authorization endpoint did not answer"),
-        None => Judgement::broken(format!(
-            "no answer of {} carries Strict-Transport-Security, and the host is not preloaded",
-            seen.host
-        ))
-        .cite(all),
-    }
+    hsts::clear_text_cannot_be_forced(&seen.host, &seen.hsts, seen.preloaded.as_deref(), "the authorization endpoint")
 }
 
 fn scripts_of_other_origins_get_nothing(seen: &Seen) -> Judgement {

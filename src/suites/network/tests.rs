@@ -1,6 +1,8 @@
+use super::judge::*;
 use super::*;
 use crate::model::Call::{Broken, Doubtful, Pass, Undecided};
 use crate::stage::cert::CertProblem;
+use crate::stage::dns::DnsKind;
 use crate::stage::tls::TlsAnswer;
 use crate::wire::tls_answer::Answer;
 use crate::wire::tls_hello::Version;
@@ -14,14 +16,19 @@ fn refused() -> TlsAnswer {
     TlsAnswer { answer: Answer::Alert { level: 2, description: 70 }, cut: None, exchange: "x2".into() }
 }
 
-fn good() -> HostSeen {
+/// A host without fault, for browsers and back channel.
+pub fn good() -> HostSeen {
     let dns = DnsReport {
         host: "op".into(),
         kind: DnsKind::Answered { ad: true, rcode: "No Error".into(), found: true, cname_chain: Vec::new() },
         exchange: Some("x5".into()),
     };
-    let plain =
-        PlainSeen { port: 80, report: PlainReport { answer: PlainAnswer::Refused, exchange: "x4".into() }, processed: false };
+    let plain = PlainSeen {
+        port: 80,
+        report: PlainReport { answer: PlainAnswer::Refused, exchange: "x4".into() },
+        processed: false,
+        what: None,
+    };
     HostSeen {
         host: "op".into(),
         port: 443,
@@ -58,18 +65,10 @@ fn good() -> HostSeen {
     }
 }
 
-fn seen(change: impl Fn(&mut HostSeen)) -> Seen {
+fn seen(change: impl Fn(&mut HostSeen)) -> Vec<HostSeen> {
     let mut host = good();
     change(&mut host);
-    Seen { hosts: vec![host], clock_off_s: Some(0) }
-}
-
-#[test]
-fn a_sound_host_passes_and_none_decides_nothing() {
-    for check in Transport::CHECKS {
-        assert_eq!((check.judge)(&seen(|_| {})).call, Pass, "{}", check.clause);
-        assert_eq!((check.judge)(&Seen::default()).call, Undecided, "{}", check.clause);
-    }
+    vec![host]
 }
 
 #[test]
@@ -94,10 +93,9 @@ fn suites_are_judged_by_who_uses_the_host() {
 
 #[test]
 fn a_wrong_certificate_fails_unless_a_clock_is_wrong() {
-    let mut expired = seen(|host| host.cert.problems.push(CertProblem::Expired));
-    assert_eq!(every_certificate_is_valid(&expired).call, Broken);
-    expired.clock_off_s = Some(-4000);
-    assert_eq!(every_certificate_is_valid(&expired).call, Undecided);
+    let expired = seen(|host| host.cert.problems.push(CertProblem::Expired));
+    assert_eq!(every_certificate_is_valid(&expired, Some(0)).call, Broken);
+    assert_eq!(every_certificate_is_valid(&expired, Some(-4000)).call, Undecided);
 }
 
 #[test]
@@ -106,8 +104,12 @@ fn clear_text_is_judged_by_what_is_processed() {
         let headers = location.map(|to| ("location".to_owned(), to.to_owned())).into_iter().collect();
         let answer = PlainAnswer::Http { status, headers, body: Vec::new() };
         seen(move |host| {
-            host.plain[0].1 =
-                PlainSeen { port: 80, report: PlainReport { answer: answer.clone(), exchange: "x".into() }, processed }
+            host.plain[0].1 = PlainSeen {
+                port: 80,
+                report: PlainReport { answer: answer.clone(), exchange: "x".into() },
+                processed,
+                what: None,
+            }
         })
     };
     assert_eq!(nothing_is_served_in_clear(&http(400, None, true)).call, Broken);
@@ -127,4 +129,33 @@ fn an_unsigned_zone_is_a_finding_and_a_private_name_is_none() {
     for kind in [DnsKind::PrivateName, DnsKind::AddressLiteral, DnsKind::NoResolver("none".into())] {
         assert_eq!(every_zone_is_signed(&with(kind)).call, Undecided);
     }
+}
+
+#[test]
+fn the_strict_list_holds_wherever_the_back_channel_goes() {
+    let with = |back_channel: bool, code: u16| {
+        seen(move |host| {
+            host.back_channel = back_channel;
+            host.tls.suites12.push((Suite::of(code), "x9".into()));
+        })
+    };
+    for (code, back, front) in [(0xcca8, Doubtful, Pass), (0xc013, Broken, Doubtful), (0x002f, Broken, Broken)] {
+        assert_eq!(suites_fit_their_use(&with(true, code)).call, back, "{code:04x}");
+        assert_eq!(suites_fit_their_use(&with(false, code)).call, front, "{code:04x}");
+    }
+    assert_eq!(suites_fit_their_use(&[]).call, Undecided);
+}
+
+#[test]
+fn places_are_hosts_with_their_ports() {
+    let all = [
+        ("a", "https://app.test/a"),
+        ("b", "https://app.test:443/b"),
+        ("c", "https://app.test:8443/c"),
+        ("d", "http://x"),
+        ("e", ""),
+    ];
+    let found = places(all);
+    let told: Vec<_> = found.iter().map(|place| (place.port, place.endpoints.len())).collect();
+    assert_eq!(told, [(443, 2), (8443, 1)]);
 }

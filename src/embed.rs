@@ -1,0 +1,177 @@
+//! The target of a run without `--target`: the reference peers, each the counterpart of a role the suite plays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::counterpart::app::{AppKeys, Defect};
+use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
+use crate::counterpart::embedded_app::{EmbeddedApp, ProviderFor, application, embedded_app};
+use crate::counterpart::keys::SuiteKeys;
+use crate::counterpart::op::dns::Responder;
+use crate::counterpart::twist::Twist;
+use crate::error::Error;
+use crate::model::target::{About, CounterpartAt, Target};
+use crate::model::{Level, Role};
+use crate::set_app;
+use crate::set_stage::{Browser, Setting};
+use crate::stage::listener::{ListenFault, TestCa};
+use crate::stage::recorder::Recorder;
+use crate::stage::secrets::Secrets;
+
+/// What takes a moment to make and may be used for many runs.
+#[derive(Clone)]
+pub struct Materials {
+    ca: Arc<TestCa>,
+    keys: SuiteKeys,
+    app_keys: AppKeys,
+}
+
+impl Materials {
+    /// Fresh keys and a fresh authority; takes about a second.
+    ///
+    /// # Errors
+    /// The crypto library gave none.
+    pub fn make() -> Result<Self, Error> {
+        let fault = |message: String| Error::Suite { message };
+        Ok(Materials {
+            ca: Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| fault(error.to_string()))?),
+            keys: SuiteKeys::generate().map_err(|error| fault(error.to_string()))?,
+            app_keys: AppKeys::generate().map_err(|error| fault(error.to_string()))?,
+        })
+    }
+}
+
+/// A deliberate defect of one of the reference peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Of the identity service.
+    Idp(Twist),
+    /// Of the application.
+    App(Defect),
+}
+
+impl Flaw {
+    /// Every defect, in the order of the catalogue.
+    pub fn all() -> impl Iterator<Item = Flaw> {
+        Twist::ALL.iter().copied().map(Flaw::Idp).chain(Defect::ALL.iter().copied().map(Flaw::App))
+    }
+
+    /// The clause that must catch it; for an effect of commands the id without its binding.
+    pub fn clause(self) -> &'static str {
+        match self {
+            Flaw::Idp(twist) => twist.clause(),
+            Flaw::App(defect) => defect.clause(),
+        }
+    }
+
+    /// Whose defect it is.
+    pub fn role(self) -> Role {
+        match self {
+            Flaw::Idp(_) => Role::Idp,
+            Flaw::App(_) => Role::App,
+        }
+    }
+}
+
+/// The running peers. Dropping them stops them.
+pub struct Peers {
+    _idp: Option<Embedded>,
+    _app: Option<EmbeddedApp>,
+    _dns: Option<Responder>,
+}
+
+/// The reference peers of these roles, with these defects, as a target.
+///
+/// # Errors
+/// Their endpoints cannot be opened.
+pub async fn embed(
+    materials: &Materials,
+    roles: &[Role],
+    flaws: &[Flaw],
+    browser: Browser,
+    fast: bool,
+    jobs: usize,
+) -> Result<(Setting, Peers), Error> {
+    let Materials { ca, keys, app_keys } = materials.clone();
+    let twists: Vec<Twist> =
+        flaws.iter().filter_map(|flaw| if let Flaw::Idp(twist) = flaw { Some(*twist) } else { None }).collect();
+    let defects: Vec<Defect> =
+        flaws.iter().filter_map(|flaw| if let Flaw::App(defect) = flaw { Some(*defect) } else { None }).collect();
+    let occupied =
+        |fault: ListenFault| Error::prerequisite(fault.to_string(), "The embedded peers need free ports on 127.0.0.1.");
+    let mut target = Target {
+        target: About {
+            name: "embedded reference peers".into(),
+            roles: roles.to_vec(),
+            levels: vec![Level::Sl2],
+            ..About::default()
+        },
+        ..Target::default()
+    };
+    let mut secrets = BTreeMap::new();
+    let (mut idp, mut app, mut provider) = (None, None, None);
+    if roles.contains(&Role::Idp) {
+        let public =
+            PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
+        let peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
+        join(&mut target, peer.target.clone());
+        secrets.extend(peer.secrets.clone());
+        idp = Some(peer);
+    }
+    if roles.contains(&Role::App) {
+        let issuer = CounterpartAt::default().issuer;
+        let mut its = ProviderFor::new(&issuer, Some(&format!("{issuer}/second")));
+        target.app = Some(application(&its));
+        let jwks: Value = json!({"keys": [app_keys.signing.jwk(), app_keys.encryption.jwk()]});
+        // The provider comes first: the application is told where to find it.
+        let recorder = Arc::new(Recorder::default());
+        let playing = set_app::provider(&target, ca.clone(), &keys, None, jwks, recorder).await?;
+        its.roots = vec![ca.der().to_vec()];
+        its.resolve = playing.places();
+        let peer = embedded_app("127.0.0.1:0", ca.clone(), &app_keys, &its, &defects).await.map_err(occupied)?;
+        join(&mut target, peer.target.clone());
+        secrets.extend(peer.secrets.clone());
+        (app, provider) = (Some(peer), Some(playing));
+    }
+    let mut dns = None;
+    if roles.len() > 1 {
+        // One resolver for the names of both.
+        let hosts = target.network.resolve.keys().filter_map(|name| Some(name.rsplit_once(':')?.0.to_owned())).collect();
+        let responder = Responder::start("127.0.0.1:0", hosts, true).await.map_err(occupied)?;
+        target.network.resolver = Some(responder.addr.to_string());
+        dns = Some(responder);
+    }
+    let setting = Setting {
+        target,
+        secrets: Secrets::given(secrets),
+        digest: "embedded".into(),
+        embedded: true,
+        keys: Some(keys),
+        roots: vec![ca.der().to_vec()],
+        browser,
+        headed: false,
+        jobs,
+        fast,
+        interactive: false,
+        provider,
+    };
+    Ok((setting, Peers { _idp: idp, _app: app, _dns: dns }))
+}
+
+/// Puts one peer's description beside another's; each has tables of its own.
+fn join(target: &mut Target, peer: Target) {
+    target.network.resolve.extend(peer.network.resolve);
+    target.network.resolver = peer.network.resolver;
+    target.hooks.extend(peer.hooks);
+    target.attest.extend(peer.attest);
+    target.idp = target.idp.take().or(peer.idp);
+    target.app = target.app.take().or(peer.app);
+    if target.target.bindings.is_empty() {
+        target.target.bindings = peer.target.bindings;
+    }
+    if peer.commands != Default::default() {
+        target.commands = peer.commands;
+    }
+}

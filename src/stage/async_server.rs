@@ -1,0 +1,132 @@
+//! A small HTTP/1.1 server whose handlers may wait: for peers that call out while they answer. Clear text; TLS stands in front of it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::listener::ListenFault;
+
+/// Bytes of a request body that are read; more is answered with 413.
+const BODY_LIMIT: usize = 256 * 1024;
+
+/// What answers the requests. It runs in the task of the connection, so a peer that goes away ends it.
+pub type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send + Sync>;
+
+/// A running server. Dropping it closes the port and every connection.
+#[derive(Debug)]
+pub struct AsyncServer {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for AsyncServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl AsyncServer {
+    /// Listens on `listen` and answers every request with `handler`.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(
+        listen: &str,
+        handler: impl Fn(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send + Sync + 'static,
+    ) -> Result<Self, ListenFault> {
+        let bind = |source| ListenFault::Bind { address: listen.to_owned(), source };
+        let listener = TcpListener::bind(listen).await.map_err(bind)?;
+        let addr = listener.local_addr().map_err(bind)?;
+        let handler: Handler = Arc::new(handler);
+        let task = tokio::spawn(async move {
+            // The connections end with this task, because a dropped set aborts what it holds.
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let Ok((stream, _)) = accepted else { continue };
+                        let _ = stream.set_nodelay(true);
+                        let handler = handler.clone();
+                        connections.spawn(async move {
+                            let service = service_fn(move |request| answer(handler.clone(), request));
+                            let io = TokioIo::new(stream);
+                            let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service).await;
+                        });
+                    }
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+        Ok(AsyncServer { addr, task })
+    }
+}
+
+async fn answer(handler: Handler, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let response = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => handler(Request::from_parts(head, body.to_bytes())).await,
+        Err(_) => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            response
+        }
+    };
+    Ok(response.map(Full::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    async fn server() -> AsyncServer {
+        AsyncServer::start("127.0.0.1:0", |request| {
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Response::new(request.into_body())
+            })
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn handlers_wait_without_holding_each_other_up_and_large_bodies_are_refused() {
+        let server = server().await;
+        let url = format!("http://{}/", server.addr);
+        let client = reqwest::Client::new();
+        let begin = std::time::Instant::now();
+        let all = futures_util::future::join_all((0..50).map(|n| client.post(&url).body(n.to_string()).send())).await;
+        assert!(begin.elapsed() < Duration::from_millis(20 * 50), "{:?}", begin.elapsed());
+        for (n, reply) in all.into_iter().enumerate() {
+            assert_eq!(reply.unwrap().text().await.unwrap(), n.to_string());
+        }
+        let large = client.post(&url).body(vec![0; BODY_LIMIT + 1]).send().await;
+        assert!(large.is_err() || large.unwrap().status() == 413);
+    }
+
+    #[tokio::test]
+    async fn dropping_it_closes_the_port() {
+        let server = server().await;
+        let addr = server.addr;
+        drop(server);
+        for _ in 0..100 {
+            if std::net::TcpListener::bind(addr).is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("still listening");
+    }
+}
