@@ -4,6 +4,7 @@ pub mod app_command;
 pub mod app_forgery;
 pub mod app_idtoken;
 pub mod app_login;
+pub mod app_subject;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -23,7 +24,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 32] = [
+static ALL: [&dyn Suite; 33] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -50,6 +51,7 @@ static ALL: [&dyn Suite; 32] = [
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
+    /* SL1    app  */ &Of::<app_subject::Subjects>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
     /* SL2    app  */ &Of::<app_forgery::commands::ForgedCommands>::new(),
     /* SL2    app  */ &Of::<app_forgery::logout::ForgedLogouts>::new(),
