@@ -169,6 +169,11 @@ impl Shared {
         format!("{}/{}{which}/sign-in", self.base, self.secret_path)
     }
 
+    /// The authorization endpoint in metadata with a pretended issuer: who comes here has used them.
+    fn pretended_path(&self, which: usize) -> String {
+        format!("{}-again", self.authorization_path(which))
+    }
+
     fn bait(&self) -> String {
         format!("{}{}", self.back, self.back_path(0, "bait"))
     }
