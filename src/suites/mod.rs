@@ -10,6 +10,7 @@ pub mod app_methods;
 pub mod app_probe;
 pub mod app_response;
 pub mod app_session;
+pub mod app_subject;
 pub mod app_thirdparty;
 pub mod app_tls;
 pub mod app_unsolicited;
@@ -32,7 +33,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 42] = [
+static ALL: [&dyn Suite; 43] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -61,6 +62,7 @@ static ALL: [&dyn Suite; 42] = [
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
+    /* SL1    app  */ &Of::<app_subject::Subjects>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
     /* SL1    app  */ &Of::<app_response::Response>::new(),
     /* SL1    app  */ &Of::<app_session::Session>::new(),
