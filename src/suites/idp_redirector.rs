@@ -247,7 +247,7 @@ impl Scenario for Logout {
 }
 
 /// The button that confirms a logout: the first that submits and does not say no.
-fn confirm(landing: &Landing) -> Option<String> {
+pub(super) fn confirm(landing: &Landing) -> Option<String> {
     let no = ["cancel", "no", "stay", "deny", "abort", "back"];
     let says_no = |text: &str| text.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| no.contains(&word));
     let page = landing.arrival.is_none() && landing.status < 400;

@@ -36,6 +36,7 @@ pub(super) fn authorize(shared: &Shared, which: usize, request: &In<'_>, raw: &R
         when: Timestamp::now(),
         method: request.method().into(),
         params,
+        pretended: request.path == shared.pretended_path(which),
         pushed,
         object_alg,
         answered: "hold",

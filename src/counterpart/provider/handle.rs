@@ -53,7 +53,9 @@ pub(super) fn respond(shared: Option<&Arc<Shared>>, part: Part, raw: &Request) -
     for which in [0, 1] {
         let base = if which == 0 { shared.base.clone() } else { format!("{}/second", shared.base) };
         match part {
-            Part::Front if path == shared.authorization_path(which) => return authorize::authorize(shared, which, &request, raw),
+            Part::Front if path == shared.authorization_path(which) || path == shared.pretended_path(which) => {
+                return authorize::authorize(shared, which, &request, raw);
+            }
             Part::Front if below(&base, "/.well-known/openid-configuration") => {
                 let reply = metadata::document(shared, which);
                 return fetched(shared, Fetched::Metadata(which), "discovery", raw, &request, reply);

@@ -55,6 +55,8 @@ pub struct Authorization {
     pub method: String,
     /// The parameters as they count: those of a pushed request or of a request object in place of those in the URL (RFC 9126, RFC 9101).
     pub params: Vec<(String, String)>,
+    /// It came to the endpoint that only metadata with a pretended issuer name.
+    pub pretended: bool,
     /// The parameters were pushed.
     pub pushed: bool,
     /// JOSE `alg` of the request object, where there was one.

@@ -12,10 +12,11 @@ pub(super) fn document(shared: &Shared, which: usize) -> Reply {
     let pretended = shared.state().pretended.get(&which).cloned();
     let origin = shared.issuer.strip_suffix(&shared.base).unwrap_or(&shared.issuer);
     let back = |what: &str| format!("{}{}", shared.back, shared.back_path(which, what));
+    let path = if pretended.is_some() { shared.pretended_path(which) } else { shared.authorization_path(which) };
     let signing = alg_name(shared.keys.main.alg);
     let mut document = json!({
         "issuer": pretended.unwrap_or_else(|| shared.issuer(which)),
-        "authorization_endpoint": format!("{origin}{}", shared.authorization_path(which)),
+        "authorization_endpoint": format!("{origin}{path}"),
         "token_endpoint": back("tokens"),
         "pushed_authorization_request_endpoint": back("pushed"),
         "jwks_uri": back("keys"),
