@@ -175,7 +175,7 @@ fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
         }
     }
     let Some(suite) = suite else { return Fate::Statement };
-    if let Some(idp) = &target.idp {
+    if let Some(idp) = target.idp.as_ref().filter(|_| clause.role == Role::Idp) {
         let missing: Vec<String> = clause.needs.iter().filter_map(|need| missing(need, clause, target, idp)).collect();
         if !missing.is_empty() {
             return Fate::NotRun(missing.join("; "));
@@ -210,6 +210,8 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
         ),
         // Decided by their checks: what the metadata does not even announce fails without a client.
         "second-client" if clause.slug() == "pairwise-offered" => None,
+        "acr-classes" => absent(idp.classes.is_empty(), "idp.classes"),
+        "second-user" => absent(idp.users.len() < 2, "idp.users (a second one)"),
         "second-client" => absent(clients.second.is_none(), "idp.clients.second"),
         _ => None,
     }

@@ -5,6 +5,7 @@ pub mod cert;
 pub mod dns;
 pub mod hooks;
 pub mod http;
+pub mod inbox;
 pub mod listener;
 pub mod plain;
 pub mod raw;
