@@ -185,7 +185,8 @@ pub fn markdown(rows: &[Row]) -> String {
          | clause | defect of the reference peer | verdict | also fired |\n|---|---|---|---|\n"
     );
     for row in rows.iter().filter(|row| !row.clause.is_empty()) {
-        let also: Vec<&str> = row.collateral.iter().map(|id| id.trim_start_matches("sl1.idp.").trim_start_matches("sl2.idp.")).collect();
+        let also: Vec<&str> =
+            row.collateral.iter().map(|id| id.trim_start_matches("sl1.idp.").trim_start_matches("sl2.idp.")).collect();
         let verdict = if row.caught { row.verdict.word().to_owned() } else { format!("**survived** ({})", row.verdict.word()) };
         out.push_str(&format!("| {} | {} | {verdict} | {} |\n", row.clause, row.defect.replace('|', "\\|"), also.join(", ")));
     }

@@ -185,7 +185,12 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
             }
         }
         for user in &idp.users {
-            for (what, reference) in [("password", &user.password), ("totp", &user.totp), ("hardware_totp", &user.hardware_totp), ("passkey", &user.passkey)] {
+            for (what, reference) in [
+                ("password", &user.password),
+                ("totp", &user.totp),
+                ("hardware_totp", &user.hardware_totp),
+                ("passkey", &user.passkey),
+            ] {
                 if let Some(reference) = reference {
                     references.push((format!("{what} of user `{}`", user.name), reference));
                 }

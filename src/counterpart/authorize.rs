@@ -195,7 +195,8 @@ impl Stage {
         let password = user.password.as_ref().map(|reference| self.secret(reference, "password", user)).transpose()?;
         let totp = user.totp.as_ref().map(|reference| self.authenticator(reference, "totp", user)).transpose()?;
         let mut made = Credentials::new(&user.name, &password.unwrap_or_default(), totp, false);
-        made.hardware = user.hardware_totp.as_ref().map(|reference| self.authenticator(reference, "hardware_totp", user)).transpose()?;
+        made.hardware =
+            user.hardware_totp.as_ref().map(|reference| self.authenticator(reference, "hardware_totp", user)).transpose()?;
         made.within = std::time::Duration::from_secs(self.world.target.network.login_timeout_s.max(5));
         Ok(self.world.users().entry(user.name.clone()).or_insert(made).clone())
     }

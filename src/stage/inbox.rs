@@ -176,10 +176,10 @@ mod tests {
         let mark = inbox.mark();
         let post = |path: &str| client.post(format!("http://{}{path}", server.addr)).body("x=1").send();
         assert_eq!(post("/cb/a").await.unwrap().status(), 418);
-        let (arrived, status) = tokio::join!(
-            inbox.wait(mark, "backchannel-logout", Instant::now() + Duration::from_secs(20)),
-            async { (post("/commands").await.unwrap().status(), post("/backchannel-logout").await.unwrap().status()) }
-        );
+        let (arrived, status) =
+            tokio::join!(inbox.wait(mark, "backchannel-logout", Instant::now() + Duration::from_secs(20)), async {
+                (post("/commands").await.unwrap().status(), post("/backchannel-logout").await.unwrap().status())
+            });
         assert_eq!((status.0.as_u16(), status.1.as_u16()), (200, 200));
         assert_eq!((arrived.len(), arrived[0].body.as_str(), arrived[0].method.as_str()), (1, "x=1", "POST"));
         let late = inbox.wait(inbox.mark(), "op-commands", Instant::now() + Duration::from_millis(50)).await;

@@ -102,7 +102,8 @@ impl Scenario for Reauth {
         let first = stage.silent(&main.context, &stage.request("main")?, "control: conforming login", None).await?;
         seen.held = stage.control(first.succeeded());
         let quiet = stage.silent(&main.context, &stage.request("main")?.set("prompt", "none"), "prompt=none", None).await?;
-        seen.quiet = Some(LoginSeen { authz: quiet.authz.seen, token: quiet.token, id_token: quiet.tokens.id_token, typed: false });
+        seen.quiet =
+            Some(LoginSeen { authz: quiet.authz.seen, token: quiet.token, id_token: quiet.tokens.id_token, typed: false });
         let mut before = first.tokens.id_token.as_ref().and_then(|token| token.seconds("auth_time"));
 
         if let Some(hint) = first.tokens.id_token_raw.as_ref().filter(|_| stage.wants("sl2.idp.id-token-hint-other-user")) {
@@ -164,7 +165,9 @@ fn silence_without_a_session_is_an_error(seen: &Seen) -> Judgement {
     }
     let known = ["login_required", "interaction_required", "account_selection_required", "consent_required"];
     let judgement = match (authz.outcome, authz.error.as_deref()) {
-        (Outcome::Error, _) if authz.state_kept == Some(false) => Judgement::broken("the error response does not carry the state"),
+        (Outcome::Error, _) if authz.state_kept == Some(false) => {
+            Judgement::broken("the error response does not carry the state")
+        }
         (Outcome::Error, Some(error)) if !known.contains(&error) => {
             Judgement::doubtful(format!("answered with the error `{error}`"))
         }
@@ -203,7 +206,8 @@ fn class_and_age_are_both_met(seen: &Seen) -> Judgement {
     if token.claim("acr") == highest.as_str() {
         Judgement::pass("credentials were asked for, auth_time moved, and acr is the requested class").cite([&token.exchange])
     } else {
-        Judgement::broken(format!("auth_time moved, but acr is {} instead of {highest}", token.claim("acr"))).cite([&token.exchange])
+        Judgement::broken(format!("auth_time moved, but acr is {} instead of {highest}", token.claim("acr")))
+            .cite([&token.exchange])
     }
 }
 
@@ -216,12 +220,15 @@ fn a_hint_is_not_answered_for_somebody_else(seen: &Seen) -> Judgement {
     let cites = &authz.cites;
     let sub = other.id_token.as_ref().and_then(|token| token.claim("sub").as_str());
     match (authz.outcome, sub, &seen.own_sub) {
-        (Outcome::Code, Some(sub), Some(own)) if sub == own => Judgement::pass("the login is that of the hinted user").cite(cites),
+        (Outcome::Code, Some(sub), Some(own)) if sub == own => {
+            Judgement::pass("the login is that of the hinted user").cite(cites)
+        }
         (Outcome::Code, Some(_), Some(_)) => {
             Judgement::broken("the hint names one user, and the ID token is about another").cite(cites.iter().rev())
         }
         _ if !seen.own_hint => {
-            Judgement::undecided("a hint of the same user under prompt=none gave no code, so a refusal proves nothing").cite(cites)
+            Judgement::undecided("a hint of the same user under prompt=none gave no code, so a refusal proves nothing")
+                .cite(cites)
         }
         _ if authz.refused() => Judgement::pass(format!("refused: {}", authz.describe())).cite(cites),
         _ => Judgement::undecided(authz.describe()).cite(cites),

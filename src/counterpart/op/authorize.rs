@@ -2,10 +2,10 @@
 
 use url::form_urlencoded;
 
+use super::classes::{self, Met};
 use super::http::{In, Reply, encode};
 use super::request::{Refusal, from_browser};
 use super::state::{Authentication, AuthorizationRequest, Code, Grant, Interaction, Session, State};
-use super::classes::{self, Met};
 use super::{ACR, Op, TENANT, id_token, login, pages};
 use crate::counterpart::twist::Twist;
 use crate::wire::jose::{random, unb64};

@@ -38,7 +38,8 @@ pub fn message(op: &Op, client: &RegisteredClient, sub: &str, binding: &str) -> 
     match binding {
         "op-commands" => {
             let url = format!("{origin}/commands");
-            let mut claims = with(timed, &json!({"aud": url, "client_id": client.id, "command": "invalidate", "tenant": TENANT, "sub": sub}));
+            let mut claims =
+                with(timed, &json!({"aud": url, "client_id": client.id, "command": "invalidate", "tenant": TENANT, "sub": sub}));
             if op.twist(Twist::CommandInvalidateWellformed) {
                 claims["nonce"] = random(8).into();
             }

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::classes::Asked;
 use super::http::{In, Pairs, Reply, get, repeated};
 use super::state::{AuthorizationRequest, PUSHED_LIFETIME_S, Pushed, State};
-use super::classes::Asked;
 use super::{Op, RegisteredClient, client_auth};
 use crate::counterpart::twist::Twist;
 use crate::model::target::ClientAuth;
@@ -175,7 +175,9 @@ fn check(op: &Op, state: &mut State, sent: &Pairs, way: Way) -> Result<Authoriza
         .map_err(|_| refuse("invalid_request", "the claims parameter is not JSON"))?;
     let hint = match value("id_token_hint").filter(|_| !op.twist(Twist::IdTokenHintOtherUser)) {
         None => None,
-        Some(token) => Some(hinted(op, token).ok_or_else(|| refuse("invalid_request", "id_token_hint is not an ID token of ours"))?),
+        Some(token) => {
+            Some(hinted(op, token).ok_or_else(|| refuse("invalid_request", "id_token_hint is not an ID token of ours"))?)
+        }
     };
     let mut nonce = value("nonce").map(str::to_owned);
     if op.twist(Twist::Nonce64) {

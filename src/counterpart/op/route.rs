@@ -39,9 +39,10 @@ fn dispatch(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
         ("GET", "/portal") => portal::portal(op, state, request),
         ("POST", "/register") if op.twist(Twist::NoOpenDcr) => operator::open_registration(state, request),
         ("POST", path) if path.starts_with("/operator/") => operator::hook(op, state, request),
-        (_, "/authorize" | "/login" | "/login/code" | "/login/hardware" | "/par" | "/token" | "/userinfo" | "/logout" | "/jwks") => {
-            Reply::page(405, pages::error("This address does not take requests of that method."))
-        }
+        (
+            _,
+            "/authorize" | "/login" | "/login/code" | "/login/hardware" | "/par" | "/token" | "/userinfo" | "/logout" | "/jwks",
+        ) => Reply::page(405, pages::error("This address does not take requests of that method.")),
         _ => Reply::page(404, pages::error("There is nothing at this address.")),
     }
 }

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::dpop::{self, Proof};
 use super::http::{In, Pairs, Reply, get, repeated};
-use super::state::{ACCESS_TOKEN_LIFETIME_S, AccessToken, Authentication, AuthorizationRequest, CODE_LIFETIME_S, Code, RefreshToken, State};
+use super::state::{
+    ACCESS_TOKEN_LIFETIME_S, AccessToken, Authentication, AuthorizationRequest, CODE_LIFETIME_S, Code, RefreshToken, State,
+};
 use super::{ACR, Op, access, authorize, client_auth, id_token, login};
 use crate::counterpart::twist::Twist;
 use crate::model::target::ClientAuth;

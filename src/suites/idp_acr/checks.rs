@@ -174,7 +174,8 @@ pub(super) fn an_unreachable_class_is_not_granted(seen: &Seen) -> Judgement {
                 return Judgement::undecided(format!("the control, a login of that user, failed: {why}")).cite(&login.cites());
             }
             if outcome(login) != Some(Outcome::Code) {
-                return Judgement::undecided(format!("the control, a login of that user: {}", describe(login))).cite(&login.cites());
+                return Judgement::undecided(format!("the control, a login of that user: {}", describe(login)))
+                    .cite(&login.cites());
             }
             (lacking, high.acr.as_str())
         }
@@ -195,7 +196,9 @@ pub(super) fn an_unreachable_class_is_not_granted(seen: &Seen) -> Judgement {
         (Some(Outcome::Code), Some(acr)) if seen.classes.iter().any(|class| class.acr == acr) => {
             Judgement::doubtful(format!("a code was issued with the lower class {acr}, which is truthful (OIDC Core 3.1.2.1)"))
         }
-        (Some(Outcome::Code), Some(acr)) => Judgement::broken(format!("a code was issued with acr {acr}, which no declared class has")),
+        (Some(Outcome::Code), Some(acr)) => {
+            Judgement::broken(format!("a code was issued with acr {acr}, which no declared class has"))
+        }
         _ => Judgement::pass(format!("no code: {}", describe(asked))),
     };
     judgement.cite(&asked.cites())
@@ -226,7 +229,9 @@ pub(super) fn silence_grants_no_higher_class(seen: &Seen) -> Judgement {
                 found.broken(format!("{}: the higher class is claimed without interaction", name(asked)), &cites);
             }
             _ if open(asked).is_some() => found.undecided(open(asked).unwrap_or_default(), &cites),
-            _ if !works => found.undecided("prompt=none without a class gave no code either, so a refusal proves nothing", &cites),
+            _ if !works => {
+                found.undecided("prompt=none without a class gave no code either, so a refusal proves nothing", &cites)
+            }
             Some(Outcome::Page | Outcome::LoginPage) => {
                 found.doubtful(format!("{}: a page instead of an error response", name(asked)), &cites);
             }

@@ -125,7 +125,10 @@ pub(super) fn an_invalidate_command_is_right(seen: &Seen) -> Judgement {
     let (mut look, expected) = (Look::new(message), &sent.expected);
     look.form("command_token");
     if let Some(jwt) = &message.token {
-        look.must(jwt.header["typ"].as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("command+jwt")), "typ is not command+jwt");
+        look.must(
+            jwt.header["typ"].as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("command+jwt")),
+            "typ is not command+jwt",
+        );
         look.signed(jwt, &expected.issuer);
         look.must(names_audience(jwt, &expected.endpoint), format!("aud is {}, not the command endpoint", show(jwt, "aud")));
         look.must(text(jwt, "client_id") == expected.client_id, format!("client_id is {}", show(jwt, "client_id")));
@@ -179,7 +182,8 @@ pub(super) fn a_revocation_request_is_right(seen: &Seen) -> Judgement {
     look.should(!old, "the member is called subject, as in older drafts, instead of sub_id");
     let subject = message.body.get("sub_id").or_else(|| message.body.get("subject")).cloned().unwrap_or_default();
     look.must(subject.is_object(), "there is no sub_id object");
-    let others: Vec<&str> = message.names.iter().map(String::as_str).filter(|name| !matches!(*name, "sub_id" | "subject")).collect();
+    let others: Vec<&str> =
+        message.names.iter().map(String::as_str).filter(|name| !matches!(*name, "sub_id" | "subject")).collect();
     look.should(others.is_empty(), format!("the request has further members: {}", others.join(", ")));
     let member = |name: &str| subject[name].as_str().unwrap_or_default();
     match member("format") {
@@ -195,15 +199,21 @@ pub(super) fn a_revocation_request_is_right(seen: &Seen) -> Judgement {
     match &message.credential {
         None => look.must(false, "the request carries no Authorization"),
         Some(credential) => {
-            look.must(credential.scheme.eq_ignore_ascii_case("bearer"), format!("the scheme is `{}`, not Bearer", credential.scheme));
+            look.must(
+                credential.scheme.eq_ignore_ascii_case("bearer"),
+                format!("the scheme is `{}`, not Bearer", credential.scheme),
+            );
             match &credential.jwt {
                 Some(jwt) if expected.by_jwt => {
                     look.signed(jwt, &expected.issuer);
                     let origin = expected.endpoint.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-                    let named = [expected.endpoint.as_str(), &origin, &expected.client_id].iter().any(|aud| names_audience(jwt, aud));
+                    let named =
+                        [expected.endpoint.as_str(), &origin, &expected.client_id].iter().any(|aud| names_audience(jwt, aud));
                     look.must(named, format!("aud of the credential is {}", show(jwt, "aud")));
                 }
-                _ if expected.by_jwt => look.must(false, "the credential is no signed JWT, which commands.revocation_auth declares"),
+                _ if expected.by_jwt => {
+                    look.must(false, "the credential is no signed JWT, which commands.revocation_auth declares")
+                }
                 _ => look.must(credential.declared != Some(false), "the credential is not commands.revocation_token"),
             }
         }

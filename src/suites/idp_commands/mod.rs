@@ -170,7 +170,8 @@ impl Scenario for CommandsSent {
             bindings.push("");
         }
         for binding in bindings {
-            let mut session = (seen.session.is_none() && stage.wants("sl2.idp.revoked-session-needs-login")).then(Session::default);
+            let mut session =
+                (seen.session.is_none() && stage.wants("sl2.idp.revoked-session-needs-login")).then(Session::default);
             let mut sent = Sent { binding: binding.to_owned(), ..Sent::default() };
             if let Err(obstacle) = revoke(stage, &mut sent, session.as_mut()).await {
                 sent.obstacle = Some(obstacle.message);
@@ -191,10 +192,13 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
     let url = request.url(world.endpoint("authorization_endpoint")?);
     let what = "login of a user whose sessions are revoked";
     let (authz, ..) = stage.sign_in(&context, &request, user, Visit::Get(url), Until::Arrival, what).await?;
-    let code = authz.code.ok_or_else(|| Obstacle::target(format!("{what}: {}", authz.seen.describe()), "See sl1.idp.response-type-code."))?;
+    let code = authz
+        .code
+        .ok_or_else(|| Obstacle::target(format!("{what}: {}", authz.seen.describe()), "See sl1.idp.response-type-code."))?;
     let token = TokenRequest::code(&request, &code, &format!("token request: {what}")).login("re-authentication");
     let (answer, tokens) = stage.token(&token, None).await?;
-    let id_token = tokens.id_token.ok_or_else(|| Obstacle::target(format!("{what}: {}", answer.describe()), "See sl1.idp.id-token-sub."))?;
+    let id_token =
+        tokens.id_token.ok_or_else(|| Obstacle::target(format!("{what}: {}", answer.describe()), "See sl1.idp.id-token-sub."))?;
     let text = |name: &str| id_token.claim(name).as_str().map(str::to_owned);
     let path = ENDPOINTS.iter().find(|(name, _)| *name == sent.binding).map_or("", |(_, path)| *path);
     sent.expected = Expected {
@@ -210,10 +214,12 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
     let mut refresh = tokens.refresh;
     let mut session = session;
     if let Some(session) = session.as_deref_mut() {
-        let quiet = stage.authorize(&context, &stage.request("main")?.set("prompt", "none"), "prompt=none before the revocation").await?;
+        let quiet =
+            stage.authorize(&context, &stage.request("main")?.set("prompt", "none"), "prompt=none before the revocation").await?;
         session.quiet_before = stage.control(quiet.seen.outcome == Outcome::Code);
         if let Some(token) = &refresh {
-            let (before, tokens) = stage.token(&TokenRequest::refresh("main", token, "refresh before the revocation"), None).await?;
+            let (before, tokens) =
+                stage.token(&TokenRequest::refresh("main", token, "refresh before the revocation"), None).await?;
             refresh = tokens.refresh.or(refresh);
             session.refresh_before = Some(before);
         }
@@ -260,7 +266,8 @@ async fn ended(
         let mut live = quiet.outcome == Outcome::Code;
         session.quiet = Some(quiet);
         if let Some(token) = &refresh {
-            let (after, tokens) = stage.token(&TokenRequest::refresh("main", token, "refresh after the revocation"), None).await?;
+            let (after, tokens) =
+                stage.token(&TokenRequest::refresh("main", token, "refresh after the revocation"), None).await?;
             live |= after.granted();
             refresh = tokens.refresh.or(refresh);
             session.refresh = Some(after);

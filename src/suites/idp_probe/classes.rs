@@ -52,7 +52,8 @@ fn every_class_is_listed(seen: &Seen) -> Judgement {
         _ if !seen.document => Judgement::undecided("the discovery document is not available"),
         None => Judgement::broken("the metadata has no list acr_values_supported"),
         Some(listed) => {
-            let missing: Vec<&str> = seen.declared.union(&seen.seen).filter(|acr| !listed.contains(*acr)).map(String::as_str).collect();
+            let missing: Vec<&str> =
+                seen.declared.union(&seen.seen).filter(|acr| !listed.contains(*acr)).map(String::as_str).collect();
             if missing.is_empty() {
                 Judgement::pass("acr_values_supported lists every class that is declared or was seen")
             } else {
@@ -71,7 +72,8 @@ mod tests {
     #[test]
     fn a_class_that_is_used_is_listed() {
         let set = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
-        let seen = Seen { document: true, listed: Some(set(&["a", "b"])), declared: set(&["a"]), seen: set(&["b"]), cites: vec![] };
+        let seen =
+            Seen { document: true, listed: Some(set(&["a", "b"])), declared: set(&["a"]), seen: set(&["b"]), cites: vec![] };
         assert_eq!(every_class_is_listed(&seen).call, Call::Pass);
         assert_eq!(every_class_is_listed(&Seen { seen: set(&["c"]), ..seen.clone() }).call, Call::Broken);
         assert_eq!(every_class_is_listed(&Seen { listed: None, ..seen }).call, Call::Broken);

@@ -91,7 +91,8 @@ fn each_way_to_ignore_or_overstate_a_class_is_broken() {
 fn what_may_not_be_decided_is_not() {
     // A service that has no lower session, refuses prompt=none always, or whose login could not be finished.
     let one = Seen { lower: code(true, "high", HIGH), ..good() };
-    for judge in [a_lower_session_is_stepped_up, silence_grants_no_higher_class, amr_shows_the_added_factor, pushed_values_count] {
+    for judge in [a_lower_session_is_stepped_up, silence_grants_no_higher_class, amr_shows_the_added_factor, pushed_values_count]
+    {
         assert_eq!(judge(&one).call, Call::Undecided);
     }
     assert_eq!(silence_grants_no_higher_class(&Seen { quiet: end(Outcome::Error), ..good() }).call, Call::Undecided);
