@@ -188,7 +188,7 @@ impl Stage {
     }
 
     /// What is known of a user; made once per run, so that a refused password is never typed again and no code is used twice.
-    fn credentials(&self, user: &User) -> Result<Credentials, Obstacle> {
+    pub fn credentials(&self, user: &User) -> Result<Credentials, Obstacle> {
         if let Some(known) = self.world.users().get(&user.name) {
             return Ok(known.clone());
         }

@@ -13,7 +13,7 @@ use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::stage::Stage;
 use crate::stage::browser::Visit;
-use crate::stage::browser::recipe::Until;
+use crate::stage::browser::recipe::{SignInFault, Until, sign_in};
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::wire::seen::{AuthzSeen, IdTokenSeen, OTHER_USER, Outcome};
 
@@ -56,6 +56,10 @@ pub struct Other {
     pub authz: Option<AuthzSeen>,
     /// The ID token.
     pub id_token: Option<IdTokenSeen>,
+    /// After everything was typed, the service asked for the same again instead of answering.
+    pub asked_again: bool,
+    /// `sub` of a silent login without the hint afterwards: the user had really signed in.
+    pub session_sub: Option<String>,
 }
 
 impl Scenario for Reauth {
@@ -139,22 +143,36 @@ async fn somebody_else(stage: &Stage, hint: &str) -> Result<Other, Obstacle> {
     let what = "prompt=login with a hint of another user";
     let mut page = fresh.page(stage.scenario).await?;
     let landing = page.go(Visit::Get(url), what).await?;
+    let mut other = Other { obstacle: None, authz: None, id_token: None, asked_again: false, session_sub: None };
     let authz = if landing.arrival.is_some() {
-        stage.classify(&request, &landing, what)
+        Some(stage.classify(&request, &landing, what))
     } else {
-        match stage.finish_sign_in(page.as_mut(), landing, user, Until::Arrival).await {
-            Ok(signed_in) => stage.classify(&request, &signed_in.whole(), what),
-            Err(obstacle) => return Ok(Other { obstacle: Some(obstacle.message), authz: None, id_token: None }),
+        let who = stage.credentials(user)?.apart();
+        let (steps, recorder) = (&stage.world.idp.login.steps, &stage.world.recorder);
+        match sign_in(page.as_mut(), landing, &who, steps, Until::Arrival, recorder, stage.scenario).await {
+            Ok(signed_in) => Some(stage.classify(&request, &signed_in.whole(), what)),
+            Err(fault) => {
+                other.asked_again = matches!(fault, SignInFault::Refused { .. });
+                other.obstacle = Some(fault.to_string());
+                None
+            }
         }
     };
-    let id_token = match &authz.code {
-        Some(code) => {
-            let token = TokenRequest::code(&request, code, "token request, a hint of another user").login(OTHER_USER);
-            stage.token(&token, None).await?.1.id_token
-        }
-        None => None,
-    };
-    Ok(Other { obstacle: None, authz: Some(authz.seen), id_token })
+    // Redeemed at once: a later login of the same user may end the grant.
+    if let Some(code) = authz.as_ref().and_then(|authz| authz.code.as_ref()) {
+        let token = TokenRequest::code(&request, code, "token request, a hint of another user").login(OTHER_USER);
+        other.id_token = stage.token(&token, None).await?.1.id_token;
+    }
+    let silent = AuthzRequest { login: OTHER_USER, ..stage.request("main")? };
+    let silent = silent.set("prompt", "none");
+    let after = stage.authorize(&fresh, &silent, "control: who is signed in after that").await?;
+    if let Some(code) = &after.code {
+        let token = TokenRequest::code(&silent, code, "token request: who is signed in after that").login(OTHER_USER);
+        let token = stage.token(&token, None).await?.1.id_token;
+        other.session_sub = token.and_then(|token| token.claim("sub").as_str().map(str::to_owned));
+    }
+    other.authz = authz.map(|authz| authz.seen);
+    Ok(other)
 }
 
 fn silence_without_a_session_is_an_error(seen: &Seen) -> Judgement {
@@ -214,6 +232,10 @@ fn class_and_age_are_both_met(seen: &Seen) -> Judgement {
 fn a_hint_is_not_answered_for_somebody_else(seen: &Seen) -> Judgement {
     let Some(other) = &seen.other else { return Judgement::undecided("not tried, or there was no ID token to send as a hint") };
     let Some(authz) = &other.authz else {
+        let really = other.session_sub.is_some() && other.session_sub != seen.own_sub;
+        if other.asked_again && really {
+            return Judgement::pass("the other user signed in, and the service asked again instead of answering");
+        }
         let why = other.obstacle.as_deref().unwrap_or_default();
         return Judgement::undecided(format!("the other user could not sign in: {why}"));
     };
@@ -267,7 +289,13 @@ mod tests {
             both: Some(once("high", true, 990)),
             own_hint: true,
             own_sub: Some("u1".into()),
-            other: Some(Other { obstacle: None, authz: Some(error("login_required")), id_token: None }),
+            other: Some(Other {
+                obstacle: None,
+                authz: Some(error("login_required")),
+                id_token: None,
+                asked_again: false,
+                session_sub: Some("u2".into()),
+            }),
         }
     }
 
@@ -303,8 +331,21 @@ mod tests {
             obstacle: None,
             authz: Some(authz(Outcome::Code)),
             id_token: Some(id_token(json!({"sub": sub}))),
+            asked_again: false,
+            session_sub: None,
+        };
+        let again = |session: Option<&str>| Other {
+            obstacle: Some("asked again".into()),
+            authz: None,
+            id_token: None,
+            asked_again: true,
+            session_sub: session.map(str::to_owned),
         };
         let other = |other| a_hint_is_not_answered_for_somebody_else(&Seen { other: Some(other), ..good() }).call;
+        assert_eq!(
+            (other(again(Some("u2"))), other(again(None)), other(again(Some("u1")))),
+            (Call::Pass, Call::Undecided, Call::Undecided)
+        );
         assert_eq!((other(answered("u2")), other(answered("u1"))), (Call::Broken, Call::Pass));
         assert_eq!(a_hint_is_not_answered_for_somebody_else(&Seen { own_hint: false, ..good() }).call, Call::Undecided);
     }

@@ -45,6 +45,12 @@ impl Credentials {
         Credentials { name, password, totp, hardware: None, passkey, within: Duration::from_secs(120), refused: Arc::default() }
     }
 
+    /// The same user, whose refused password says nothing of the shared one: for pages that ask again whatever is typed.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Credentials { refused: Arc::default(), ..self.clone() }
+    }
+
     /// Where the password was refused, once it was.
     pub(super) fn refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
