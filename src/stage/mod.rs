@@ -10,6 +10,7 @@ pub mod fed;
 pub mod front;
 pub mod hooks;
 pub mod http;
+pub mod inbox;
 pub mod listener;
 pub mod oracle;
 pub mod plain;
