@@ -290,6 +290,9 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
             ));
         }
     }
+    if let Some(reference) = target.idp.as_ref().and_then(|idp| idp.revocation_token.as_ref()) {
+        references.push(("idp.revocation_token".into(), reference));
+    }
     for (name, hook) in &target.hooks {
         if let Some(reference) = hook.http.as_ref().and_then(|call| call.bearer.as_ref()) {
             references.push((format!("hooks.{name}.http.bearer"), reference));

@@ -94,7 +94,6 @@ pub async fn embedded_at(
             bindings: TESTED_DELIVERY.map(str::to_owned).into(),
             ..About::default()
         },
-        commands: Commands { revocation_auth: RevocationAuth::Jwt, ..Commands::default() },
         network: network(&op),
         idp: Some(identity_service(keys)),
         hooks: hooks(),
@@ -173,6 +172,7 @@ fn identity_service(keys: &PublicKeys) -> Idp {
         users: vec![user("alice"), user("bob"), user(WITHOUT_HARDWARE)],
         acr_mfa: vec![ACR.into(), ACR_HARDWARE.into()],
         classes: vec![class(ACR, &["pwd", "otp"]), class(ACR_HARDWARE, &["pwd", "otp", "hwk"])],
+        revocation_auth: RevocationAuth::Jwt,
         offline_scope: "offline_access".into(),
         tenant: TENANT.into(),
         foreign_tenant: "organization-2".into(),

@@ -160,6 +160,11 @@ pub struct Idp {
     pub classes: Vec<AcrClass>,
     /// How a class is requested.
     pub classes_by: ClassesBy,
+    /// How it authenticates the global token revocation requests that it sends.
+    pub revocation_auth: RevocationAuth,
+    /// `env:NAME` or `file:PATH` of the bearer token of those requests, for `bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_token: Option<String>,
     /// Scope to add for refresh tokens; empty asks for none.
     pub offline_scope: String,
     /// Does the product want `prompt=consent` before it gives refresh tokens?

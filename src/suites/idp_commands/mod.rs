@@ -208,8 +208,8 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
         sid: text("sid"),
         endpoint: format!("{}{path}", world.target.counterpart.public_url.trim_end_matches('/')),
         announced: world.discovery.document["backchannel_logout_supported"] == true,
-        by_jwt: world.target.commands.revocation_auth == RevocationAuth::Jwt,
-        credential_declared: world.target.commands.revocation_token.is_some(),
+        by_jwt: world.idp.revocation_auth == RevocationAuth::Jwt,
+        credential_declared: world.idp.revocation_token.is_some(),
     };
     let mut refresh = tokens.refresh;
     let mut session = session;
@@ -300,7 +300,7 @@ fn message(stage: &Stage, delivery: Delivery) -> Message {
     }
     message.credential = Some(delivery.header("authorization")).filter(|header| !header.is_empty()).map(|header| {
         let (scheme, value) = header.split_once(' ').unwrap_or(("", header));
-        let known = stage.world.target.commands.revocation_token.as_ref();
+        let known = stage.world.idp.revocation_token.as_ref();
         let declared = known.and_then(|reference| stage.world.secrets.get(reference).ok()).map(|secret| secret.trim() == value);
         let jwt = (value.split('.').count() == 3).then(|| jwt(stage, value));
         Credential { scheme: scheme.to_owned(), jwt, declared }
