@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use wiremock::ResponseTemplate;
 
+use crate::calibrate::calibrate;
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
@@ -128,6 +129,9 @@ impl Set {
             Some(idp) => discover(&http, &idp.issuer).await?,
             None => Discovery::default(),
         };
+        if let Some(app) = &app {
+            app.fetch_keys(&http, &events).await;
+        }
         let jwks = jwks(&http, &discovery);
         let mut pages: Vec<&str> = idp.iter().map(|idp| idp.issuer.as_str()).collect();
         pages.extend(discovery.document.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()));
@@ -184,7 +188,7 @@ impl Set {
         };
         let set = Set { world: Arc::new(world), _callback: callback, _front: front };
         if set.world.app.is_some()
-            && let Err(error) = set_app::calibrate(&set.world).await
+            && let Err(error) = calibrate(&set.world).await
         {
             set.world.agent.close().await;
             return Err(error);

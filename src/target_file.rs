@@ -9,7 +9,7 @@ use miette::NamedSource;
 use crate::catalogue::{Catalogue, nearest};
 use crate::error::{Error, FileFault};
 use crate::model::Role;
-use crate::model::target::{App, ClientAuth, Target};
+use crate::model::target::{App, ClientAuth, Step, Target};
 use crate::stage::hooks::ways;
 use crate::stage::secrets::Secrets;
 
@@ -179,6 +179,19 @@ fn check_app(source: &Source<'_>, target: &Target, app: &App) -> Result<(), Erro
     if app.client_id.is_empty() {
         let help = "Write the client_id that the application uses at the suite's provider.";
         return Err(source.fault(source.find("[app]"), "app.client_id is missing", help));
+    }
+    for step in &app.login.steps {
+        let theirs = match step {
+            Step::Fill { with, .. } => ["{password}", "{totp}"].into_iter().find(|name| with.contains(name)),
+            Step::SecondFactor {} => Some("second-factor"),
+            _ => None,
+        };
+        if let Some(theirs) = theirs {
+            let help = "The suite's own provider signs the user in; only what a user does at the application before that is a step here, \
+                        and {username} is the email address.";
+            let at = source.find(theirs);
+            return Err(source.fault(at, format!("app.login.steps: `{theirs}` belongs to a login at a provider"), help));
+        }
     }
     let issuer = &target.counterpart.issuer;
     if !url::Url::parse(issuer).is_ok_and(|url| url.scheme() == "https" && url.host().is_some()) || issuer.ends_with('/') {

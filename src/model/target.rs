@@ -76,7 +76,8 @@ pub struct Network {
     pub timeout_s: u64,
     /// Seconds one login may take.
     pub login_timeout_s: u64,
-    /// Requests per second the suite sends at most, 0 for no limit.
+    /// Requests per second the suite sends at most, 0 for no limit. The browser's visits at an application keep to it as well, so that
+    /// an application which limits the rate of logins is not overrun.
     pub rate: u32,
     /// `"address:port"` of a validating DNS resolver; empty takes the system's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
+pub mod app_start;
 pub mod app_world;
 pub mod async_server;
 pub mod browser;

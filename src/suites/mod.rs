@@ -9,6 +9,7 @@ pub mod app_login;
 pub mod app_methods;
 pub mod app_probe;
 pub mod app_response;
+pub mod app_session;
 pub mod app_subject;
 pub mod app_thirdparty;
 pub mod app_tls;
@@ -32,7 +33,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 42] = [
+static ALL: [&dyn Suite; 43] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -63,19 +64,20 @@ static ALL: [&dyn Suite; 42] = [
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
     /* SL1    app  */ &Of::<app_subject::Subjects>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
+    /* SL1    app  */ &Of::<app_response::Response>::new(),
+    /* SL1    app  */ &Of::<app_session::Session>::new(),
     /* SL1    app  */ &Of::<app_thirdparty::ThirdParty>::new(),
     /* SL1    app  */ &Of::<app_thirdparty::redirector::Redirector>::new(),
     /* SL1    app  */ &Of::<app_dpop_nonce::Nonces>::new(),
     /* SL1    app  */ &Of::<app_discovery::Discovery>::new(),
+    /* SL2    app  */ &Of::<app_unsolicited::Unsolicited>::new(),
+    /* SL2    app  */ &Of::<app_methods::Methods>::new(),
     /* SL2    app  */ &Of::<app_forgery::commands::ForgedCommands>::new(),
     /* SL2    app  */ &Of::<app_forgery::logout::ForgedLogouts>::new(),
     /* SL2    app  */ &Of::<app_forgery::revocation::ForgedRevocations>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
-    /* SL1    app  */ &Of::<app_response::Response>::new(),
-    /* SL2    app  */ &Of::<app_unsolicited::Unsolicited>::new(),
-    /* SL2    app  */ &Of::<app_methods::Methods>::new(),
 ];
 
 /// The table.

@@ -7,7 +7,7 @@ use super::recipe_login::Login;
 use super::recipe_page as read;
 use super::secrets::written;
 use super::totp::TotpSource;
-use super::{AgentFault, Hop, Landing, Page};
+use super::{AgentFault, Button, Hop, Landing, Page};
 use crate::model::target::Step;
 use crate::stage::recorder::Recorder;
 
@@ -138,6 +138,12 @@ pub fn asks_for_credentials(landing: &Landing) -> bool {
 /// Does the page ask for nothing but a yes (consent, stay signed in)?
 pub fn asks_for_consent(landing: &Landing) -> bool {
     landing.arrival.is_none() && !asks_for_credentials(landing) && read::wants(landing).consent.is_some()
+}
+
+/// The one button that leads on to a login elsewhere, where a page offers exactly one that makes sense: "Sign in with single sign-on" goes
+/// before "Sign in", and where a page asks for a user name or password of its own, only the former counts. Equal texts count once.
+pub fn sensible_button(landing: &Landing) -> Option<&Button> {
+    read::onward(landing)
 }
 
 /// Signs a user in from where a visit ended. With no `steps` the page itself tells what to do. A password that was answered

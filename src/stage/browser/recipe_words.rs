@@ -108,6 +108,23 @@ pub(super) const GO: [&str; 24] = [
     "次へ",
     "サインイン",
 ];
+/// On buttons that lead to a login somewhere else, besides a word of [`GO`].
+pub(super) const FEDERATED: [&str; 14] = [
+    "sso",
+    "single sign-on",
+    "single sign on",
+    "openid",
+    "oidc",
+    "identity provider",
+    "company",
+    "organization",
+    "organisation",
+    "enterprise",
+    "with",
+    "mit",
+    "avec",
+    "con",
+];
 /// On buttons of consent and notices.
 pub(super) const YES: [&str; 21] = [
     "allow",
