@@ -37,7 +37,7 @@ fn agrees(name: &str, configuration: &str) {
     let binary = std::env::var_os("IPSIE_CONFORM_BIN").map_or_else(|| env!("CARGO_BIN_EXE_ipsie-conform").into(), PathBuf::from);
     let browser = std::env::var("IPSIE_BROWSER").unwrap_or_else(|_| "auto".into());
     let ended = Command::new(&binary)
-        .args(["run", "--role", "idp", "--level", "SL1", "--non-interactive", "--browser", &browser, "--target"])
+        .args(["run", "--role", "idp", "--level", &truth.about.level, "--non-interactive", "--browser", &browser, "--target"])
         .arg(product.target())
         .arg("--out")
         .arg(&out)

@@ -90,7 +90,8 @@ pub struct Truth {
 /// The head of a truth file.
 #[derive(Deserialize)]
 pub struct About {
-    level: String,
+    /// The level to run and to judge.
+    pub level: String,
     role: String,
     /// The expected verdict of the level.
     pub level_verdict: String,
