@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Jwt, Message, Seen, Sent};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
-use crate::wire::seen::{Outcome, TokenSeen};
+use crate::wire::seen::{NO_JWKS, Outcome, TokenSeen};
 
 /// Seconds by which clocks may differ.
 const SKEW_S: i64 = 60;
@@ -70,8 +70,10 @@ impl<'a> Look<'a> {
     fn signed(&mut self, jwt: &Jwt, issuer: &str) {
         let alg = jwt.header["alg"].as_str().unwrap_or("(none)").to_owned();
         self.must(LISTED.contains(&alg.as_str()), format!("alg {alg} is not one that IPSIE lists"));
-        if let Some(fault) = &jwt.fault {
-            self.must(false, format!("its signature: {fault}"));
+        match &jwt.fault {
+            Some(fault) if fault == NO_JWKS => self.found.undecided(NO_JWKS, &self.cite),
+            Some(fault) => self.must(false, format!("its signature: {fault}")),
+            None => {}
         }
         self.must(text(jwt, "iss") == issuer, format!("iss is {}", show(jwt, "iss")));
         let number = |name: &str| jwt.claims.get(name).and_then(Value::as_f64);

@@ -18,7 +18,7 @@ use crate::stage::browser::{Context, Visit};
 use crate::stage::inbox::{Delivery, ENDPOINTS};
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::wire::jose::{b64, read};
-use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
+use crate::wire::seen::{AuthzSeen, NO_JWKS, Outcome, TokenSeen};
 
 /// Seconds a message may take; also how long old sessions and tokens may go on to work.
 const ARRIVAL_S: u64 = 60;
@@ -312,7 +312,7 @@ fn jwt(stage: &Stage, token: &str) -> Jwt {
     let set = stage.world.jwks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).set.clone();
     match read(token) {
         Ok(jws) => Jwt {
-            fault: jws.verify(&set).err().map(|fault| fault.to_string()),
+            fault: if set.is_null() { Some(NO_JWKS.into()) } else { jws.verify(&set).err().map(|fault| fault.to_string()) },
             claims: jws.claims.as_object().cloned().unwrap_or_default(),
             header: jws.header,
         },

@@ -128,6 +128,8 @@ fn each_wrong_member_of_a_token_is_broken() {
     ] {
         assert_eq!(an_invalidate_command_is_right(&with(0, form("command_token", bad.clone()))).call, Call::Broken, "{bad:?}");
     }
+    let unverified = Jwt { fault: Some(NO_JWKS.into()), ..command() };
+    assert_eq!(an_invalidate_command_is_right(&with(0, form("command_token", unverified))).call, Call::Undecided);
     for doubtful in [drop(command(), "tenant"), change(command(), "exp", json!(1500)), change(command(), "email", json!("a@b"))] {
         assert_eq!(an_invalidate_command_is_right(&with(0, form("command_token", doubtful))).call, Call::Doubtful);
     }
