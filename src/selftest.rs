@@ -73,7 +73,8 @@ pub async fn matrix(
     let allowed: AllowedFile = toml::from_str(ALLOWED).map_err(|error| suite(format!("fixtures/defects.toml: {error}")))?;
     for (clause, entry) in &allowed.defects {
         let names = entry.allow.iter().chain([clause]);
-        if let Some(unknown) = names.into_iter().find(|id| catalogue.clause(id).is_none()) {
+        let known = |id: &str| catalogue.clauses.iter().any(|clause| clause.id == id || base(&clause.id) == id);
+        if let Some(unknown) = names.into_iter().find(|id| !known(id)) {
             return Err(suite(format!("fixtures/defects.toml: `{unknown}` is no clause")));
         }
         if entry.why.is_empty() {
@@ -113,7 +114,7 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
         Some(own) => catalogue
             .clauses
             .iter()
-            .filter(|clause| clause.wait_s == 0 || clause.id == own)
+            .filter(|clause| clause.wait_s == 0 || base(&clause.id) == own)
             .map(|clause| clause.id.clone())
             .collect(),
     };
@@ -132,7 +133,7 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
     let fired = |verdict| matches!(verdict, Verdict::Fail | Verdict::Warning);
     let rows = &finished.report.clauses;
     let collateral: Vec<String> =
-        rows.iter().filter(|row| fired(row.verdict) && Some(row.id.as_str()) != own).map(|row| row.id.clone()).collect();
+        rows.iter().filter(|row| fired(row.verdict) && Some(base(&row.id)) != own).map(|row| row.id.clone()).collect();
     let Some(own) = own else {
         let asked: BTreeSet<&str> = plan.tested().map(|clause| clause.id.as_str()).collect();
         let open: Vec<String> = rows
@@ -153,7 +154,9 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
             unexpected: open,
         });
     };
-    let row = rows.iter().find(|row| row.id == own);
+    // An effect of commands stands once per delivery binding; its defect must show in every one that applies.
+    let instances: Vec<_> = rows.iter().filter(|row| base(&row.id) == own && row.verdict != Verdict::NotApplicable).collect();
+    let row = instances.iter().find(|row| !fired(row.verdict)).or(instances.first());
     let allow = allowed.defects.get(own).map(|entry| entry.allow.clone()).unwrap_or_default();
     Ok(Row {
         clause: own.to_owned(),
@@ -161,9 +164,18 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
         verdict: row.map_or(Verdict::NotRun, |row| row.verdict),
         reason: row.map(|row| row.reason.clone()).unwrap_or_default(),
         caught: row.is_some_and(|row| fired(row.verdict)),
-        unexpected: collateral.iter().filter(|id| !allow.contains(id)).cloned().collect(),
+        unexpected: collateral
+            .iter()
+            .filter(|id| !allow.contains(id) && !allow.iter().any(|allowed| allowed == base(id)))
+            .cloned()
+            .collect(),
         collateral,
     })
+}
+
+/// The id without `@binding`.
+fn base(id: &str) -> &str {
+    id.split('@').next().unwrap_or(id)
 }
 
 /// The matrix as a page.
@@ -171,12 +183,12 @@ pub fn markdown(rows: &[Row]) -> String {
     let defects = rows.iter().filter(|row| !row.clause.is_empty()).count();
     let caught = rows.iter().filter(|row| !row.clause.is_empty() && row.caught).count();
     let mut out = format!(
-        "# Kill matrix\n\nThe reference identity service is started with one defect at a time. {caught} of {defects} defects are caught by the clause they \
-         are for; the conforming service passes every clause. Made by `ipsie-conform selftest --format markdown`.\n\n\
-         | clause | defect of the reference peer | verdict | also fired |\n|---|---|---|---|\n"
+        "# Kill matrix\n\nThe reference peers are started with one defect at a time. {caught} of {defects} defects are caught by the clause they \
+         are for; the conforming peers pass every clause. Made by `ipsie-conform selftest --format markdown`.\n\n\
+         | clause | defect | verdict | also fired |\n|---|---|---|---|\n"
     );
     for row in rows.iter().filter(|row| !row.clause.is_empty()) {
-        let also: Vec<&str> = row.collateral.iter().map(|id| id.trim_start_matches("sl1.idp.")).collect();
+        let also: Vec<&str> = row.collateral.iter().map(|id| id.splitn(3, '.').nth(2).unwrap_or(id)).collect();
         let verdict = if row.caught { row.verdict.word().to_owned() } else { format!("**survived** ({})", row.verdict.word()) };
         out.push_str(&format!("| {} | {} | {verdict} | {} |\n", row.clause, row.defect.replace('|', "\\|"), also.join(", ")));
     }

@@ -28,7 +28,8 @@ pub struct ProviderFor {
     pub issuer: String,
     /// Second issuer.
     pub second_issuer: Option<String>,
-    /// DER certificates of the authorities its certificates come from; the application trusts no others.
+    /// DER certificates of the authorities its certificates come from; the application trusts no others. None
+    /// takes the public ones.
     pub roots: Vec<Vec<u8>>,
     /// Where its host names are found, as [`crate::stage::resolve::Resolve`] reads them.
     pub resolve: Vec<(String, SocketAddr)>,
@@ -246,8 +247,9 @@ mod tests {
     async fn it_starts_with_every_defect() {
         let ca = Arc::new(TestCa::new("test ca").unwrap());
         let keys = AppKeys::generate().unwrap();
+        let provider = provider();
         for defect in Defect::ALL {
-            let started = embedded_app("127.0.0.1:0", ca.clone(), &keys, &provider(), &[*defect]).await;
+            let started = embedded_app("127.0.0.1:0", ca.clone(), &keys, &provider, &[*defect]).await;
             assert!(started.is_ok(), "{defect:?}: {:?}", started.err());
         }
     }

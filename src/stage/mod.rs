@@ -5,6 +5,7 @@ pub mod async_server;
 pub mod browser;
 pub mod cert;
 pub mod dns;
+pub mod fed;
 pub mod front;
 pub mod hooks;
 pub mod http;

@@ -4,8 +4,14 @@ pub mod app_command;
 pub mod app_discovery;
 pub mod app_dpop_nonce;
 pub mod app_forgery;
+pub mod app_idtoken;
 pub mod app_login;
+pub mod app_methods;
+pub mod app_probe;
+pub mod app_response;
 pub mod app_thirdparty;
+pub mod app_tls;
+pub mod app_unsolicited;
 mod blocks;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -25,7 +31,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 35] = [
+static ALL: [&dyn Suite; 41] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -51,6 +57,9 @@ static ALL: [&dyn Suite; 35] = [
     /* SL1    idp  */ &Of::<idp_redirector::Logout>::new(),
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
+    /* SL1    app  */ &Of::<app_probe::Probe>::new(),
+    /* SL1    app  */ &Of::<app_tls::Tls>::new(),
+    /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
     /* SL1    app  */ &Of::<app_login::Login>::new(),
     /* SL1    app  */ &Of::<app_thirdparty::ThirdParty>::new(),
     /* SL1    app  */ &Of::<app_thirdparty::redirector::Redirector>::new(),
@@ -62,6 +71,9 @@ static ALL: [&dyn Suite; 35] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
+    /* SL1    app  */ &Of::<app_response::Response>::new(),
+    /* SL2    app  */ &Of::<app_unsolicited::Unsolicited>::new(),
+    /* SL2    app  */ &Of::<app_methods::Methods>::new(),
 ];
 
 /// The table.

@@ -21,6 +21,8 @@ pub fn spki_der(jwk: &Value) -> Vec<u8> {
             let integer = |bytes: Vec<u8>| tlv(2, &[&[0], &bytes[..]].concat());
             wrap(&algorithm, &tlv(0x30, &[integer(member("n")), integer(member("e"))].concat()))
         }
+        // id-Ed25519 (RFC 8410)
+        Some("OKP") => wrap(&[0x06, 0x03, 0x2b, 0x65, 0x70], &member("x")),
         _ => Vec::new(),
     }
 }
@@ -54,7 +56,7 @@ mod tests {
 
     #[test]
     fn other_parsers_read_it() {
-        for alg in [Algorithm::ES256, Algorithm::RS256] {
+        for alg in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
             let key = SigningKey::generate("k", alg).unwrap();
             let der = spki_der(key.jwk());
             let (rest, _) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&der).unwrap();

@@ -97,7 +97,7 @@ pub struct AppConfig {
     pub required_acr: Option<String>,
     /// Does it ask for refresh tokens, and renew sessions with them at `session_expiry`?
     pub refresh: bool,
-    /// DER certificates of the only authorities it trusts.
+    /// DER certificates of the only authorities it trusts; none takes the public ones.
     pub roots: Vec<Vec<u8>>,
     /// Who signs its own certificates.
     pub ca: Arc<TestCa>,

@@ -51,7 +51,7 @@ impl Answer {
 }
 
 impl Outgoing {
-    /// Clients that trust `roots` only and find hosts by `resolve`.
+    /// Clients that trust `roots` only (the public authorities when there are none) and find hosts by `resolve`.
     pub fn new(roots: &[Vec<u8>], resolve: Resolve, defects: &[Defect]) -> Result<Self, String> {
         let has = |defect| defects.contains(&defect);
         let build = |trust: Trust| client(roots, &resolve, trust, has(Defect::TlsClientCiphers));
@@ -159,6 +159,9 @@ fn client(roots: &[Vec<u8>], resolve: &Resolve, trust: Trust, more_suites: bool)
     }
     let provider = Arc::new(provider);
     let mut store = RootCertStore::empty();
+    if roots.is_empty() {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
     store.add_parsable_certificates(roots.iter().map(|der| CertificateDer::from(der.clone())));
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

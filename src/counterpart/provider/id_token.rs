@@ -1,22 +1,13 @@
-//! ID tokens: the conforming one, and every way to forge one.
+//! ID tokens: the conforming one, and where a script says so a forged one.
 
 use serde_json::{Map, Value, json};
 
-use super::Shared;
 use super::script::{Script, Twist};
+use super::{Shared, forge};
 use crate::wire::jose::random;
 
 /// The class every login of the provider meets.
 pub(super) const ACR: &str = "urn:ipsie-conform:acr:mfa";
-
-/// A way to break an ID token. Everything that a forgery does not name is as in a conforming token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Forgery {
-    /// One character of a claim differs; the signature is that of the original.
-    PayloadChanged,
-    /// One bit of the signature differs.
-    SignatureChanged,
-}
 
 /// The ID token for this login. `nonce` is that of the request, `sid` the session at the provider.
 pub(super) fn make(shared: &Shared, which: usize, script: &Script, nonce: Option<&str>, sid: Option<&str>) -> String {
@@ -27,7 +18,7 @@ pub(super) fn make(shared: &Shared, which: usize, script: &Script, nonce: Option
     });
     match forgery {
         None => shared.keys.main.sign(&json!({"typ": "JWT"}), &Value::Object(claims)),
-        Some(_) => String::new(),
+        Some(forgery) => forge::forge(shared, which, forgery, claims),
     }
 }
 

@@ -12,6 +12,8 @@
 
 mod authorize;
 mod client;
+mod forge;
+pub mod forgery;
 mod handle;
 mod id_token;
 pub mod log;
@@ -22,6 +24,7 @@ pub mod script;
 mod state;
 mod token;
 mod userinfo;
+mod weak_key;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +38,7 @@ use crate::stage::front::Front;
 use crate::stage::listener::{ClearServer, ListenFault, TestCa};
 use crate::stage::recorder::Recorder;
 use crate::wire::jose::{SigningKey, sha256_b64, thumbprint};
+pub use forgery::Forgery;
 pub use log::{Authorization, Fetch, Fetched, Log, TokenRequest, UserInfoRequest};
 pub use script::{Answer, Script, Subject, Twist};
 use state::State;
@@ -94,10 +98,6 @@ impl ProviderKeys {
     pub fn new(alg: &str, es256: &SigningKey, rsa: &SigningKey) -> Result<Self, crate::wire::jose::JoseError> {
         let kid = |key: &SigningKey, what: &str| format!("{what}-{}", &thumbprint(key.jwk())[..8]);
         let named = |what: &str, alg, der: &[u8], like: &SigningKey| SigningKey::from_pkcs8(&kid(like, what), alg, der);
-        let fresh = |what: &str| {
-            let key = SigningKey::generate(what, Algorithm::ES256)?;
-            named(what, Algorithm::ES256, key.pkcs8(), &key)
-        };
         let main = match alg {
             "ES256" => named("op", Algorithm::ES256, es256.pkcs8(), es256)?,
             "PS256" => named("op-ps", Algorithm::PS256, rsa.pkcs8(), rsa)?,
@@ -112,11 +112,16 @@ impl ProviderKeys {
                 )));
             }
         };
+        // With the algorithm the application takes: what is tried with them shall not be refused for the algorithm.
+        let fresh = |what: &str| {
+            let key = SigningKey::generate(what, main.alg)?;
+            named(what, main.alg, key.pkcs8(), &key)
+        };
         Ok(ProviderKeys {
-            main,
             rs256: named("rs256", Algorithm::RS256, rsa.pkcs8(), rsa)?,
             rotated: fresh("rotated")?,
             foreign: fresh("foreign")?,
+            main,
         })
     }
 }
@@ -171,6 +176,10 @@ impl Shared {
 
     fn foreign_issuer(&self) -> String {
         format!("{}/{}/{FOREIGN}", self.issuer.trim_end_matches('/'), self.secret_path)
+    }
+
+    fn bait(&self) -> String {
+        format!("{}{}", self.back, self.back_path(0, "bait"))
     }
 
     fn back_path(&self, which: usize, what: &str) -> String {
@@ -341,6 +350,36 @@ impl Provider {
         self.shared.state().more_keys.push(jwk);
     }
 
+    /// Takes a key that was published back.
+    pub fn withdraw(&self, jwk: &Value) {
+        self.shared.state().more_keys.retain(|known| known["kid"] != jwk["kid"]);
+    }
+
+    /// The public half of the key of [`Forgery::StrongKey`], to be published.
+    pub fn strong_jwk(&self) -> Option<Value> {
+        forge::strong_key(&self.shared).map(|key| key.jwk().clone())
+    }
+
+    /// The public half of the key of [`Forgery::WeakKey`], to be published.
+    pub fn weak_jwk(&self) -> Value {
+        weak_key::jwk(forge::weak_alg(&self.shared))
+    }
+
+    /// The key of the application that ID tokens can be encrypted for; `None` where it registered none that the suite can use.
+    pub fn encryption_key(&self) -> Option<&Value> {
+        forge::encryption_key(&self.shared.client_jwks)
+    }
+
+    /// The algorithm that conforming ID tokens are signed with (RFC 7518 name).
+    pub fn id_token_alg(&self) -> &'static str {
+        crate::wire::jose::alg_name(self.shared.keys.main.alg)
+    }
+
+    /// Can this forgery be made at this application, and would it be one?
+    pub fn can(&self, forgery: Forgery) -> bool {
+        forge::possible(&self.shared, forgery)
+    }
+
     /// What the metadata of an issuer (0 main, 1 second) says as `issuer`; `None` for the truth. Only under [`Provider::exclusive`].
     pub fn pretend(&self, which: usize, issuer: Option<String>) {
         let mut state = self.shared.state();
@@ -383,6 +422,6 @@ impl Provider {
 
     /// A URL that nobody has reason to fetch; [`Fetched::Bait`] in the log when somebody does.
     pub fn bait(&self) -> String {
-        format!("{}{}", self.shared.back, self.shared.back_path(0, "bait"))
+        self.shared.bait()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-pub use super::id_token::Forgery;
+pub use super::forgery::Forgery;
 
 /// A user, as the provider presents it.
 #[derive(Clone, Debug, Default, PartialEq)]

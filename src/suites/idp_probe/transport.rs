@@ -6,7 +6,7 @@ use crate::model::Judgement;
 use crate::stage::Stage;
 use crate::stage::plain::PlainAnswer;
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::suites::network::{self, Asked, ClearRequest, HostSeen, PlainSeen, clock_off, judge, protocol_json};
+use crate::suites::network::{self, Asked, ClearRequest, HostSeen, PlainSeen, Work, clock_off, judge, protocol_json};
 
 /// Looks at the network layer of every endpoint.
 pub struct Transport;
@@ -70,7 +70,12 @@ async fn in_clear(stage: &Stage, asked: Asked) -> PlainSeen {
         "issuer" => get(format!("{}/.well-known/openid-configuration", path.trim_end_matches('/'))),
         _ => get(path),
     };
-    asked.send(stage, &request, |answer| processed(&asked.name, answer).then(String::new)).await
+    asked
+        .send(stage, &request, |answer| match processed(&asked.name, answer) {
+            true => Work::Done(String::new()),
+            false => Work::None,
+        })
+        .await
 }
 
 /// The endpoint did its work: a JSON answer of the protocol, a form, a challenge.
@@ -83,7 +88,7 @@ fn processed(name: &str, answer: &PlainAnswer) -> bool {
 }
 
 fn nothing_is_served_in_clear(seen: &Seen) -> Judgement {
-    judge::nothing_is_served_in_clear(&seen.hosts)
+    judge::nothing_is_served_in_clear(&seen.hosts, &[])
 }
 
 fn old_tls_is_refused(seen: &Seen) -> Judgement {

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
-use super::HostSeen;
+use super::{HostSeen, PlainSeen};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::dns::DnsKind;
 use crate::stage::plain::PlainAnswer;
 use crate::wire::tls_suites::SuiteClass;
 
-/// Requests in clear are refused, or led to TLS on the same host.
-pub fn nothing_is_served_in_clear(hosts: &[HostSeen]) -> Judgement {
+/// Requests in clear are refused, or led to TLS on the same host. `unencrypted` are endpoints (with their URL) that are http URLs.
+pub fn nothing_is_served_in_clear(hosts: &[HostSeen], unencrypted: &[(String, PlainSeen)]) -> Judgement {
     let mut found = Findings::new();
     let mut answered = false;
     for host in hosts {
@@ -39,12 +39,30 @@ pub fn nothing_is_served_in_clear(hosts: &[HostSeen]) -> Judgement {
                         found.doubtful(format!("{place} redirects to another host: {location}"), cite);
                     }
                 }
-                PlainAnswer::Timeout => found.saw(cite),
-                _ => found.saw(cite),
+                _ => match &plain.what {
+                    Some(doubt) => found.doubtful(format!("{place}: {doubt}"), cite),
+                    None => found.saw(cite),
+                },
             }
         }
     }
-    if hosts.iter().all(|host| host.plain.is_empty()) {
+    for (endpoint, plain) in unencrypted {
+        let cite = std::slice::from_ref(&plain.report.exchange);
+        match &plain.report.answer {
+            PlainAnswer::Http { status, .. } => {
+                let to = plain.report.answer.header("location").unwrap_or_default();
+                if (300..400).contains(status) && to.starts_with("https://") && !plain.processed {
+                    found.doubtful(format!("{endpoint} is an http URL; it leads to {to}"), cite);
+                } else {
+                    let what = plain.what.as_ref().map(|what| format!(": {what}")).unwrap_or_default();
+                    found.broken(format!("{endpoint} is an http URL and answers in clear with status {status}{what}"), cite);
+                }
+                answered = true;
+            }
+            _ => found.undecided(format!("{endpoint} is an http URL and did not answer"), cite),
+        }
+    }
+    if unencrypted.is_empty() && hosts.iter().all(|host| host.plain.is_empty()) {
         return Judgement::undecided("nothing was sent in clear");
     }
     if !answered {

@@ -54,7 +54,7 @@ pub struct PlainSeen {
     pub report: PlainReport,
     /// The endpoint did its work, as far as can be seen.
     pub processed: bool,
-    /// What it did.
+    /// What it did; with `processed` false, why that is in doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,
 }
@@ -147,6 +147,17 @@ pub struct Asked {
     pub port: u16,
 }
 
+/// What an endpoint did with a request in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing of the protocol.
+    None,
+    /// It is not clear whether it did its work; says why.
+    Doubtful(String),
+    /// Its work, in words, which may be empty.
+    Done(String),
+}
+
 /// A request for an endpoint in clear.
 #[derive(Clone, Debug, Default)]
 pub struct ClearRequest {
@@ -162,19 +173,18 @@ impl Asked {
         Url::parse(&self.url).map(|url| url.path().to_owned()).unwrap_or_default()
     }
 
-    /// Sends the request; `processed` says of status, header and body what the endpoint did, if it did its work.
-    pub async fn send(
-        &self,
-        stage: &Stage,
-        request: &ClearRequest,
-        processed: impl FnOnce(&PlainAnswer) -> Option<String>,
-    ) -> PlainSeen {
+    /// Sends the request; `work` says of status, header and body what the endpoint did.
+    pub async fn send(&self, stage: &Stage, request: &ClearRequest, work: impl FnOnce(&PlainAnswer) -> Work) -> PlainSeen {
         let probing = Probing::new(&stage.world.resolve, &stage.world.recorder, stage.scenario);
         let method = if request.form.is_empty() { "GET" } else { "POST" };
         let step = format!("{} in clear on port {}", self.name, self.port);
         let plain = PlainRequest { method, target: &request.target, form: &request.form };
         let mut report = probing.plain(&self.host, self.port, &plain, &step).await;
-        let what = processed(&report.answer);
+        let (processed, what) = match work(&report.answer) {
+            Work::None => (false, None),
+            Work::Doubtful(what) => (false, Some(what)),
+            Work::Done(what) => (true, Some(what).filter(|what| !what.is_empty())),
+        };
         // The judge looks at where a redirect leads; everything else of the head stays in the redacted evidence.
         if let PlainAnswer::Http { headers, .. } = &mut report.answer {
             headers.retain(|(name, _)| name == "location");
@@ -182,7 +192,7 @@ impl Asked {
                 *location = path_of(location).to_owned();
             }
         }
-        PlainSeen { port: self.port, report, processed: what.is_some(), what: what.filter(|what| !what.is_empty()) }
+        PlainSeen { port: self.port, report, processed, what }
     }
 }
 

@@ -112,12 +112,22 @@ fn clear_text_is_judged_by_what_is_processed() {
             }
         })
     };
-    assert_eq!(nothing_is_served_in_clear(&http(400, None, true)).call, Broken);
-    assert_eq!(nothing_is_served_in_clear(&http(404, None, false)).call, Pass);
-    assert_eq!(nothing_is_served_in_clear(&http(301, Some("https://op/token"), false)).call, Pass);
-    assert_eq!(nothing_is_served_in_clear(&http(302, Some("http://op/login"), false)).call, Broken);
+    assert_eq!(nothing_is_served_in_clear(&http(400, None, true), &[]).call, Broken);
+    assert_eq!(nothing_is_served_in_clear(&http(404, None, false), &[]).call, Pass);
+    assert_eq!(nothing_is_served_in_clear(&http(301, Some("https://op/token"), false), &[]).call, Pass);
+    assert_eq!(nothing_is_served_in_clear(&http(302, Some("http://op/login"), false), &[]).call, Broken);
     let silent = seen(|host| host.plain[0].1.report.answer = PlainAnswer::Timeout);
-    assert_eq!(nothing_is_served_in_clear(&silent).call, Undecided);
+    assert_eq!(nothing_is_served_in_clear(&silent, &[]).call, Undecided);
+    let mut doubt = http(200, None, false);
+    doubt[0].plain[0].1.what = Some("it answers with status 200".into());
+    assert_eq!(nothing_is_served_in_clear(&doubt, &[]).call, Doubtful);
+    for (port_80, judged) in
+        [(http(200, None, false), Broken), (http(301, Some("https://op/"), false), Doubtful), (silent, Undecided)]
+    {
+        let plain = port_80[0].plain[0].1.clone();
+        let judgement = nothing_is_served_in_clear(&[good()], &[("start_url http://op/".into(), plain)]);
+        assert_eq!(judgement.call, judged, "{}", judgement.reason);
+    }
 }
 
 #[test]
