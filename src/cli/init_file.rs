@@ -3,27 +3,27 @@
 use super::init::Found;
 use super::keys_file::KEYS_FILE;
 use crate::catalogue::Catalogue;
-use crate::model::target::ClientAuth;
+use crate::model::target::{ClientAuth, Network};
 use crate::model::{How, Role};
 
 /// The text of the file.
 pub fn target_file(found: &Found, catalogue: &Catalogue) -> String {
     [
         about(found),
-        network(found),
+        network_table(&found.network),
         counterpart(found),
         idp(found),
         clients(found),
         users(),
         HOOKS.to_owned(),
-        attest(catalogue),
+        attest(catalogue, Role::Idp),
         RUN.to_owned(),
     ]
     .join("\n")
 }
 
 /// A TOML string.
-fn string(text: &str) -> String {
+pub fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
@@ -44,13 +44,14 @@ fn about(found: &Found) -> String {
     )
 }
 
-fn network(found: &Found) -> String {
-    let ca = match &found.network.ca_file {
+/// The table `[network]`.
+pub fn network_table(network: &Network) -> String {
+    let ca = match &network.ca_file {
         Some(path) => format!("ca_file = {}\n", string(&path.display().to_string())),
         None => "# ca_file = \"ca.pem\"\n".into(),
     };
     let mut resolve = String::new();
-    for (host, address) in &found.network.resolve {
+    for (host, address) in &network.resolve {
         resolve.push_str(&format!("{} = {}\n", string(host), string(address)));
     }
     if resolve.is_empty() {
@@ -208,18 +209,20 @@ const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, 
 # exec = ["./portal.sh", "{user}"]
 "#;
 
-fn attest(catalogue: &Catalogue) -> String {
+/// The statements that may be made about the clauses of a role.
+pub fn attest(catalogue: &Catalogue, role: Role) -> String {
     let mut out =
         "# Statements of the operator, with name and date, where no test can decide. `holds = false` makes the clause fail.\n"
             .to_owned();
-    for clause in catalogue.clauses.iter().filter(|clause| clause.role == Role::Idp && clause.how == How::Attested) {
+    for clause in catalogue.clauses.iter().filter(|clause| clause.role == role && clause.how == How::Attested) {
         out.push_str(&format!("#\n# {}\n# [attest.\"{}\"]\n", clause.statement, clause.id));
         out.push_str("# statement = \"How the product meets it.\"\n# by = \"Name\"\n# date = \"YYYY-MM-DD\"\n");
     }
     out
 }
 
-const RUN: &str = r#"# Flags of `run` that shall hold without being typed; the command line wins.
+/// The table `[run]`.
+pub const RUN: &str = r#"# Flags of `run` that shall hold without being typed; the command line wins.
 # [run]
 # fast = true
 # jobs = 8
