@@ -214,7 +214,7 @@ pub(super) fn a_revocation_request_is_right(seen: &Seen) -> Judgement {
                     look.must(named, format!("aud of the credential is {}", show(jwt, "aud")));
                 }
                 _ if expected.by_jwt => {
-                    look.must(false, "the credential is no signed JWT, which commands.revocation_auth declares")
+                    look.must(false, "the credential is no signed JWT, which commands.revocation_auth declares");
                 }
                 _ => look.must(credential.declared != Some(false), "the credential is not commands.revocation_token"),
             }
