@@ -33,6 +33,7 @@ async fn starting(browser: Browser, html: &'static str, steps: Vec<Step>) -> Fau
     .await;
     let app = faulty.setting.target.app.as_mut().unwrap();
     app.start_url = app.start_url.replace("/login", "/start");
+    // Whoever is not signed in sees a page, not the provider.
     app.login.steps = steps;
     faulty
 }
