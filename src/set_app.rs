@@ -8,9 +8,11 @@ use serde_json::Value;
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::{Provider, ProviderConfig, ProviderKeys};
 use crate::error::Error;
+use crate::event::{Event, Sink};
 use crate::model::target::{App, Target};
 use crate::set_stage::Setting;
 use crate::stage::app_world::{AppWorld, users};
+use crate::stage::http::{Ask, Http};
 use crate::stage::listener::{ListenFault, TestCa};
 use crate::stage::recorder::Recorder;
 use crate::wire::jose::SigningKey;
@@ -37,6 +39,20 @@ impl Prepared {
             .chain(back.into_iter().map(String::as_str))
             .chain(app.redirect_uris.iter().map(String::as_str))
             .chain(probes.into_iter().flatten())
+    }
+
+    /// Registers the keys that the application publishes, where the target file names a URL of them.
+    pub async fn fetch_keys(&self, http: &Http, events: &Sink) {
+        let Some(url) = self.app.jwks.as_ref().filter(|reference| reference.starts_with("https://")) else { return };
+        let ask = Ask::get(url).header("accept", "application/json");
+        let why = match http.send("app-login", "JWK Set of the application", ask).await {
+            Ok(reply) => match reply.json().filter(|jwks| reply.status == 200 && jwks["keys"].is_array()) {
+                Some(jwks) => return self.provider.register_keys(jwks),
+                None => format!("status {} and no JWK Set", reply.status),
+            },
+            Err(fault) => fault.to_string(),
+        };
+        events(Event::Note { text: format!("app.jwks cannot be read: {why}; its signatures are not verified") });
     }
 
     /// The application's part of the world.

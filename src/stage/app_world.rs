@@ -1,5 +1,6 @@
 //! What all scenarios at an application share: its description, the provider that the suite plays for it, the oracle, the users.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::World;
@@ -26,6 +27,8 @@ pub struct AppWorld {
     pub client_secret: Option<String>,
     /// Cookies the application set, in the order seen; in memory only.
     pub cookies: Mutex<Vec<CookieSet>>,
+    /// Browser contexts that were seen signed in.
+    pub signed_in: Mutex<BTreeSet<String>>,
 }
 
 /// A cookie that the application set.
@@ -70,7 +73,16 @@ impl AppWorld {
     /// With the rule that the operator declared, where there is one.
     pub fn new(app: App, provider: Provider, users: [Subject; 2], client_secret: Option<String>) -> Self {
         let rule = Rule::declared(&app.logged_in).map(OnceLock::from).unwrap_or_default();
-        AppWorld { app, provider, rule, way: OnceLock::new(), users, client_secret, cookies: Mutex::default() }
+        AppWorld {
+            app,
+            provider,
+            rule,
+            way: OnceLock::new(),
+            users,
+            client_secret,
+            cookies: Mutex::default(),
+            signed_in: Mutex::default(),
+        }
     }
 
     /// How a signed-in page is told from a signed-out one. Before anybody knows, no page is a signed-in one.

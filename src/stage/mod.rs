@@ -11,6 +11,7 @@ pub mod front;
 pub mod hooks;
 pub mod html;
 pub mod http;
+pub mod inbox;
 pub mod listener;
 pub mod oracle;
 pub mod plain;

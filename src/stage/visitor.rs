@@ -1,6 +1,6 @@
 //! A visitor of the application under test: one isolated browser context that the suite's provider knows.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -157,6 +157,9 @@ impl Visitor {
         let app = stage.app()?;
         let landing = self.open(stage, &app.app.protected_url, step).await?;
         let look = Look::at(&landing, app.rule(), app.provider.issuer());
+        if look.signed_in {
+            app.signed_in.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.clone());
+        }
         let Some(identity) = app.app.identity.as_ref().filter(|_| look.signed_in) else { return Ok(look) };
         if identity.url.is_empty() || identity.url == app.app.protected_url {
             return Ok(look.with_account(&landing, identity));

@@ -78,13 +78,14 @@ pub(super) fn respond(shared: Option<&Arc<Shared>>, part: Part, raw: &Request) -
             Part::Back if path == shared.back_path(which, "bait") => {
                 return fetched(shared, Fetched::Bait, "URL of a forged header", raw, &request, metadata::bait(shared));
             }
-            Part::Back if which == 0 && path == format!("{}/.well-known/openid-configuration", shared.back_path(0, FOREIGN)) => {
-                let reply = metadata::foreign(shared);
-                return fetched(shared, Fetched::Foreign, "metadata of an issuer that is not configured", raw, &request, reply);
-            }
             Part::Resource if path == shared.back_path(which, "claims") => return userinfo::userinfo(shared, &request, raw),
             _ => {}
         }
+    }
+    if part == Part::Front && path == format!("{}/{}/{FOREIGN}/.well-known/openid-configuration", shared.base, shared.secret_path)
+    {
+        let reply = metadata::foreign(shared);
+        return fetched(shared, Fetched::Foreign, "metadata of an issuer that is not configured", raw, &request, reply);
     }
     if part == Part::Front
         && let Some(id) = path.strip_prefix(&format!("{}/context/", shared.base))

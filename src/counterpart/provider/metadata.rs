@@ -58,12 +58,11 @@ pub(super) fn keys(shared: &Shared) -> Reply {
 
 /// Metadata of an issuer that no application is configured with: who follows them sends the browser to the probes' host.
 pub(super) fn foreign(shared: &Shared) -> Reply {
-    let issuer = format!("{}{}", shared.back, shared.back_path(0, super::FOREIGN));
     let at = |what: &str| format!("https://{OPEN_HOST}/{what}");
     Reply::json(
         200,
         &json!({
-            "issuer": issuer,
+            "issuer": shared.foreign_issuer(),
             "authorization_endpoint": at("sign-in"),
             "token_endpoint": at("tokens"),
             "jwks_uri": at("keys"),

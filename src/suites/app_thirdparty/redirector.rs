@@ -1,10 +1,15 @@
 //! app-thirdparty/redirector: does the application send users wherever a parameter says?
 
+mod forge;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use url::Url;
+
+use forge::{FORGERIES, forged};
 
 use super::visit::{held_response, sent_away};
 use super::{DEEP, away, with};
@@ -18,7 +23,6 @@ use crate::stage::visitor::Visitor;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::NO_CONTROL;
 use crate::suites::idp_redirector::confirm;
-use crate::wire::jose::{b64, unb64};
 
 /// Names that parameters for the page to go to afterwards usually have. Not `redirect_uri`: that belongs to the protocol.
 const NAMES: [&str; 28] = [
@@ -52,7 +56,7 @@ const NAMES: [&str; 28] = [
     "service",
 ];
 /// Browsers at a time.
-const BROWSERS: usize = 8;
+const BROWSERS: usize = 5;
 /// More names than these that the application refuses one by one say that it refuses what it does not know.
 const PICKY: usize = 4;
 
@@ -122,6 +126,18 @@ pub struct Try {
     pub cites: Vec<ExchangeId>,
 }
 
+impl At {
+    /// The names to try there. `target_link_uri` at the initiation endpoint has a clause of its own, and `state` beside a response is its own.
+    fn names(self, all: &[String]) -> Vec<String> {
+        let own = match self {
+            At::Initiation => "target_link_uri",
+            At::Callback => "state",
+            _ => "",
+        };
+        all.iter().filter(|name| *name != own).cloned().collect()
+    }
+}
+
 impl Try {
     fn of(at: At, names: &[String], value: &str) -> Self {
         Try { at, names: names.to_vec(), value: value.to_owned(), ..Try::default() }
@@ -153,7 +169,7 @@ impl Scenario for Redirector {
         let [first, others @ ..] = away();
         let mut singled: BTreeSet<(At, String)> = BTreeSet::new();
         // All names at once; what the application refuses or follows is halved until the parameter is found.
-        let mut left: Vec<Try> = places.iter().map(|at| Try::of(*at, &seen.names, &first)).collect();
+        let mut left: Vec<Try> = places.iter().map(|at| Try::of(*at, &at.names(&seen.names), &first)).collect();
         while !left.is_empty() {
             let mut halves = Vec::new();
             for one in tried(stage, std::mem::take(&mut left)).await? {
@@ -174,7 +190,7 @@ impl Scenario for Redirector {
         for value in &others {
             for at in &places {
                 let alone: Vec<&String> = singled.iter().filter(|(place, _)| place == at).map(|(_, name)| name).collect();
-                let rest: Vec<String> = seen.names.iter().filter(|name| !alone.contains(name)).cloned().collect();
+                let rest: Vec<String> = at.names(&seen.names).into_iter().filter(|name| !alone.contains(&name)).collect();
                 more.extend((!rest.is_empty()).then(|| Try::of(*at, &rest, value)));
                 let picky = alone.len() > PICKY;
                 let alone =
@@ -182,8 +198,8 @@ impl Scenario for Redirector {
                 more.extend(alone.map(|name| Try::of(*at, std::slice::from_ref(name), value)));
             }
         }
-        let beside: Vec<String> = seen.names.iter().filter(|name| *name != "state").cloned().collect();
-        more.extend(away().iter().map(|value| Try::of(At::Callback, &beside, value)));
+        let beside = At::Callback.names(&seen.names);
+        more.extend(away().iter().take(2).map(|value| Try::of(At::Callback, &beside, value)));
         more.extend((0..FORGERIES).map(|which| Try::of(At::State, &[which.to_string()], &first)));
         seen.tries.extend(tried(stage, more).await?.into_iter().filter(|one| !one.names.is_empty()));
         seen.held = before & stage.login_control("control: conforming login").await?.signed_in();
@@ -275,43 +291,6 @@ fn no_answer(landing: &Landing) -> Option<String> {
     dead.cloned().or(busy)
 }
 
-/// Ways to put a URL into `state`.
-const FORGERIES: usize = 3;
-
-/// The response with the URL in its state, in one of several ways; `None` where its state is not made that way.
-fn forged(response: &str, which: usize, value: &str) -> Option<String> {
-    let mut url = Url::parse(response).ok()?;
-    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    let state = pairs.iter().find(|(name, _)| name == "state").map(|(_, state)| state.clone())?;
-    let forged = match which {
-        0 => value.to_owned(),
-        // base64url of JSON with a page in it.
-        1 => {
-            let mut json: serde_json::Value = serde_json::from_slice(&unb64(&state).ok()?).ok()?;
-            let members = json
-                .as_object_mut()?
-                .values_mut()
-                .filter(|member| member.as_str().is_some_and(|text| text.starts_with(['/', 'h'])));
-            let mut changed = 0;
-            for member in members {
-                *member = value.into();
-                changed += 1;
-            }
-            (changed > 0).then(|| b64(json.to_string()))?
-        }
-        // A random part, a separator, and a page.
-        _ => {
-            let (kept, page) = state.split_once([':', '|', ';'])?;
-            let separator = state.get(kept.len()..=kept.len())?;
-            page.starts_with(['/', 'h']).then(|| format!("{kept}{separator}{value}"))?
-        }
-    };
-    let pairs = pairs.into_iter().map(|(name, old)| if name == "state" { (name, forged.clone()) } else { (name, old) });
-    let pairs: Vec<(String, String)> = pairs.collect();
-    url.query_pairs_mut().clear().extend_pairs(pairs);
-    Some(url.into())
-}
-
 fn nothing_forwards_elsewhere(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for one in &seen.tries {
@@ -344,54 +323,4 @@ fn nothing_forwards_elsewhere(seen: &Seen) -> Judgement {
     let places: BTreeSet<&str> = seen.tries.iter().map(|one| one.at.title()).collect();
     let places: Vec<&str> = places.into_iter().collect();
     found.conclude(format!("nobody is sent elsewhere ({}; tried: {names})", places.join(", ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Call;
-
-    fn seen(tries: Vec<Try>) -> Seen {
-        Seen { held: true, known: true, names: vec!["next".into()], tries }
-    }
-
-    fn one(names: &[&str], reached: bool) -> Try {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        Try { accepted: true, reached, cites: vec!["x1".into()], ..Try::of(At::Start, &names, "//elsewhere") }
-    }
-
-    #[test]
-    fn being_sent_elsewhere_is_the_finding_and_the_parameter_is_named() {
-        let judgement = nothing_forwards_elsewhere(&seen(vec![one(&["a", "b", "next"], true), one(&["next"], true)]));
-        assert_eq!(judgement.call, Call::Broken);
-        assert!(judgement.reason.starts_with("start URL: next = //elsewhere") && !judgement.reason.contains("a, b"));
-        assert_eq!(nothing_forwards_elsewhere(&seen(vec![one(&["next"], false)])).call, Call::Pass);
-    }
-
-    #[test]
-    fn without_controls_known_parameters_or_answers_nothing_is_decided() {
-        let safe = || vec![one(&["next"], false)];
-        let lost = Seen { held: false, ..seen(safe()) };
-        let unknown = Seen { known: false, ..seen(safe()) };
-        let silent = seen(vec![Try { unclear: Some("status 503".into()), ..one(&["next"], false) }]);
-        for undecided in [lost, unknown, silent, Seen::default()] {
-            assert_eq!(nothing_forwards_elsewhere(&undecided).call, Call::Undecided);
-        }
-        let caught = Seen { held: false, ..seen(vec![one(&["next"], true)]) };
-        assert_eq!(nothing_forwards_elsewhere(&caught).call, Call::Broken);
-    }
-
-    #[test]
-    fn the_url_is_put_into_states_of_several_makes() {
-        let of = |state: &str, which| {
-            let url = with("https://app.test/cb", &[("code", "c"), ("state", state)]);
-            let forged = Url::parse(&forged(&url, which, "//elsewhere")?).ok()?;
-            forged.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned())
-        };
-        assert_eq!(of("random", 0).unwrap(), "//elsewhere");
-        assert_eq!(of("random", 1), None);
-        assert_eq!(of(&b64(r#"{"returnTo":"/protected","n":1}"#), 1).unwrap(), b64(r#"{"returnTo":"//elsewhere","n":1}"#));
-        assert_eq!(of("abc:/protected", 2).unwrap(), "abc://elsewhere");
-        assert_eq!(of("random", 2), None);
-    }
 }

@@ -9,14 +9,14 @@ use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::provider::{Answer, Script};
 use crate::model::ExchangeId;
 use crate::stage::Stage;
-use crate::stage::browser::{Landing, Visit};
+use crate::stage::browser::{Hop, Landing, Visit};
 use crate::stage::oracle::{place, same_origin};
 use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::Obstacle;
 use crate::suites::idp_redirector::confirm;
 
 /// Browsers at a time.
-const BROWSERS: usize = 8;
+const BROWSERS: usize = 5;
 /// How often a page with scripts that has not started a login yet is given more time, and how much.
 const PATIENCE: (u32, Duration) = (5, Duration::from_secs(3));
 
@@ -207,19 +207,16 @@ pub fn sent_away(landing: &Landing, issuer: &str) -> bool {
     landing.arrival.as_ref().is_some_and(|arrival| open(&arrival.url)) || landing.hops.iter().any(|hop| open(&hop.url))
 }
 
-/// Was the browser sent to this origin?
+/// Was the browser sent to this URL, or to one below it?
 fn leads_to(landing: &Landing, shunned: &str) -> bool {
-    !shunned.is_empty()
-        && landing
-            .hops
-            .iter()
-            .any(|hop| same_origin(&hop.url, shunned) || hop.location().is_some_and(|location| same_origin(&location, shunned)))
+    let below = |url: &str| same_origin(url, shunned) && url.starts_with(shunned);
+    let sent = |hop: &Hop| below(&hop.url) || hop.location().is_some_and(|location| below(&location));
+    !shunned.is_empty() && landing.hops.iter().any(sent)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::browser::Hop;
 
     fn hop(url: &str, location: &str) -> Hop {
         Hop { url: url.into(), status: 302, headers: vec![("location".into(), location.into())], ..Hop::default() }
