@@ -192,12 +192,6 @@ impl FirstLogin {
                 ),
             );
         }
-        if self.tokens.is_empty() {
-            return (
-                format!("{begin}: no token request arrived; the browser ends at {page}"),
-                format!("The application must be able to reach {reach} and trust counterpart.ca; see its own log."),
-            );
-        }
         let looping = self.landing.error.as_ref().is_some_and(|error| loops(error));
         if looping || self.requests.len() > 1 && same_origin(&self.landing.url, &self.issuer) {
             return (
@@ -208,6 +202,13 @@ impl FirstLogin {
                     Self::places(&self.landing)
                 ),
                 "Its session is lost after the callback: check its cookie settings (Secure, SameSite, domain) and that one instance answers; see its own log.".into(),
+            );
+        }
+        let none = if self.cookies == 0 { ", and the application set no cookie" } else { "" };
+        if self.tokens.is_empty() {
+            return (
+                format!("{begin}: no token request arrived{none}; the browser ends at {page}"),
+                format!("The application must be able to reach {reach} and trust counterpart.ca; see its own log."),
             );
         }
         if self.cookies == 0 {

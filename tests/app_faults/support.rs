@@ -51,9 +51,9 @@ pub fn materials() -> Materials {
 }
 
 /// In the order given. More at a time would measure the machine.
-pub async fn four_at_a_time<F: Future>(runs: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub async fn some_at_a_time<F: Future>(runs: impl Iterator<Item = F>) -> Vec<F::Output> {
     use futures_util::StreamExt;
-    futures_util::stream::iter(runs.map(Box::pin)).buffered(4).collect().await
+    futures_util::stream::iter(runs.map(Box::pin)).buffered(6).collect().await
 }
 
 pub fn page(status: u16, html: &str) -> Does {
@@ -107,7 +107,7 @@ impl Faulty {
         let ca = Arc::new(TestCa::new("authority of the faulty front").unwrap());
         let front = TlsFront::start(ca.clone(), "127.0.0.1:0", server.addr, TlsShape::default(), None).await.unwrap();
         setting.target.network.resolve.insert(name, front.addr.to_string());
-        setting.target.network.timeout_s = 4;
+        setting.target.network.timeout_s = 3;
         setting.roots.push(ca.der().to_vec());
         Faulty { setting, notes: Arc::default(), _keep: (peers, front, server) }
     }
@@ -142,7 +142,7 @@ pub async fn play(setting: Setting, scenarios: &[&str], notes: Arc<Mutex<Vec<Str
             notes.lock().unwrap().push(text);
         }
     });
-    let finished = tokio::time::timeout(Duration::from_secs(120), run(&catalogue, &plan, setting, sink, stopped)).await;
+    let finished = tokio::time::timeout(Duration::from_secs(240), run(&catalogue, &plan, setting, sink, stopped)).await;
     finished.expect("it ends in time").map(|finished| finished.report)
 }
 
