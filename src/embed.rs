@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::counterpart::app::{AppKeys, Defect};
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
@@ -124,10 +124,9 @@ pub async fn embed(
         let issuer = CounterpartAt::default().issuer;
         let mut its = ProviderFor::new(&issuer, Some(&format!("{issuer}/second")));
         target.app = Some(application(&its));
-        let jwks: Value = json!({"keys": [app_keys.signing.jwk(), app_keys.encryption.jwk()]});
         // The provider comes first: the application is told where to find it.
         let recorder = Arc::new(Recorder::default());
-        let playing = set_app::provider(&target, ca.clone(), &keys, None, jwks, recorder).await?;
+        let playing = set_app::provider(&target, ca.clone(), &keys, None, Value::Null, recorder).await?;
         its.roots = vec![ca.der().to_vec()];
         its.resolve = playing.places();
         let peer = embedded_app("127.0.0.1:0", ca.clone(), &app_keys, &its, &defects).await.map_err(occupied)?;
@@ -167,11 +166,11 @@ fn join(target: &mut Target, peer: Target) {
     target.hooks.extend(peer.hooks);
     target.attest.extend(peer.attest);
     target.idp = target.idp.take().or(peer.idp);
-    target.app = target.app.take().or(peer.app);
     if target.target.bindings.is_empty() {
         target.target.bindings = peer.target.bindings;
     }
-    if peer.commands != Default::default() {
+    if peer.app.is_some() {
+        target.app = peer.app;
         target.commands = peer.commands;
     }
 }

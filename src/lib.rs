@@ -14,12 +14,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod baseline;
+pub mod calibrate;
 pub mod catalogue;
 pub mod cli;
 pub mod counterpart;
 pub mod embed;
 pub mod error;
 pub mod event;
+mod first_login;
 pub mod judge;
 pub mod model;
 pub mod plan;

@@ -1,5 +1,4 @@
-//! The part of the stage that belongs to an application: the provider that the suite plays for it, and how a signed-in page is told
-//! from a signed-out one.
+//! The part of the stage that belongs to an application: the provider that the suite plays for it.
 
 use std::sync::Arc;
 
@@ -7,18 +6,15 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::counterpart::keys::SuiteKeys;
-use crate::counterpart::provider::{Provider, ProviderConfig, ProviderKeys, Script, Twist};
+use crate::counterpart::provider::{Provider, ProviderConfig, ProviderKeys};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, Sink};
 use crate::model::target::{App, Target};
 use crate::set_stage::Setting;
 use crate::stage::app_world::{AppWorld, users};
+use crate::stage::http::{Ask, Http};
 use crate::stage::listener::{ListenFault, TestCa};
-use crate::stage::oracle::Rule;
 use crate::stage::recorder::Recorder;
-use crate::stage::visitor::Visitor;
-use crate::stage::{Stage, World};
-use crate::suite::Obstacle;
 use crate::wire::jose::SigningKey;
 
 /// What is there before the browser.
@@ -43,6 +39,20 @@ impl Prepared {
             .chain(back.into_iter().map(String::as_str))
             .chain(app.redirect_uris.iter().map(String::as_str))
             .chain(probes.into_iter().flatten())
+    }
+
+    /// Registers the keys that the application publishes, where the target file names a URL of them.
+    pub async fn fetch_keys(&self, http: &Http, events: &Sink) {
+        let Some(url) = self.app.jwks.as_ref().filter(|reference| reference.starts_with("https://")) else { return };
+        let ask = Ask::get(url).header("accept", "application/json");
+        let why = match http.send("app-login", "JWK Set of the application", ask).await {
+            Ok(reply) => match reply.json().filter(|jwks| reply.status == 200 && jwks["keys"].is_array()) {
+                Some(jwks) => return self.provider.register_keys(jwks),
+                None => format!("status {} and no JWK Set", reply.status),
+            },
+            Err(fault) => fault.to_string(),
+        };
+        events(Event::Note { text: format!("app.jwks cannot be read: {why}; its signatures are not verified") });
     }
 
     /// The application's part of the world.
@@ -98,8 +108,10 @@ pub async fn prepare(
 fn client_jwks(setting: &Setting, app: &App) -> Result<Value, Error> {
     let help = "Write \"file:PATH\" of a JWK Set, relative to the target file.";
     match &app.jwks {
-        Some(reference) if reference.starts_with("file:") || reference.starts_with("embedded:") => {
-            let text = setting.secrets.get(reference).map_err(|fault| Error::usage(format!("app.jwks: {fault}"), help))?;
+        Some(reference) if !reference.starts_with("https://") => {
+            let named = reference.starts_with("file:") || reference.starts_with("embedded:");
+            let reference = if named { reference.clone() } else { format!("file:{reference}") };
+            let text = setting.secrets.get(&reference).map_err(|fault| Error::usage(format!("app.jwks: {fault}"), help))?;
             serde_json::from_str(&text).map_err(|error| Error::usage(format!("app.jwks is not JSON: {error}"), help))
         }
         _ => Ok(Value::Null),
@@ -143,97 +155,4 @@ pub async fn provider(
 /// Scheme, host and port of a URL.
 pub fn origin(url: &str) -> String {
     url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
-}
-
-/// Finds out how a signed-in page is told from a signed-out one, or tries what the operator declared: one visit of nobody, one of a
-/// signed-in user, and where nothing was declared one of a user whose login must fail.
-///
-/// # Errors
-/// The application cannot be reached, no login arrives at the provider, or the two visits look alike.
-pub async fn calibrate(world: &Arc<World>) -> Result<(), Error> {
-    let stage = Stage::new(world.clone(), "app-login");
-    let failed = |obstacle: Obstacle| Error::prerequisite(obstacle.message, obstacle.hint);
-    let app = stage.app().map_err(failed)?;
-    let protected = app.app.protected_url.as_str();
-
-    let nobody = Visitor::new(&stage, "nobody").await.map_err(failed)?;
-    let anonymous = nobody.open(&stage, protected, "protected page, nobody signed in").await.map_err(failed)?;
-    if let Some(error) = anonymous.error.as_ref().filter(|_| anonymous.status == 0) {
-        return Err(Error::prerequisite(
-            format!("the application could not be reached at {protected}: {error}"),
-            "Check app.protected_url, [network.resolve], network.ca_file and that the application is up; `ipsie-conform doctor` looks at each part.",
-        ));
-    }
-    let declared = Rule::declared(&app.app.logged_in);
-    if let Some(rule) = &declared
-        && rule.holds(&anonymous)
-    {
-        return Err(Error::prerequisite(
-            format!("app.logged_in does not tell who is signed in: {protected} shows {} to nobody as well", rule.describe()),
-            "Declare a selector or text that only the page of a signed-in user has.",
-        ));
-    }
-
-    let user = Visitor::new(&stage, "calibration").await.map_err(failed)?;
-    let script = Script::of(&app.users[0]);
-    user.start(&stage, script.clone().answer(), "first login").await.map_err(failed)?;
-    app.provider.silence(&user.id);
-    let signed_in = user.open(&stage, protected, "protected page, signed in").await.map_err(failed)?;
-    let log = app.provider.log();
-    if log.authorizations_of(&user.id).is_empty() {
-        let contact = log.fetches.iter().any(|fetch| matches!(fetch.what, crate::counterpart::provider::Fetched::Metadata(_)));
-        let why = if contact { "it did fetch the metadata" } else { "it did not fetch the metadata either" };
-        return Err(Error::prerequisite(
-            format!(
-                "{} leads to no authorization request at the suite's provider {}; {why}",
-                app.app.start(),
-                app.provider.issuer()
-            ),
-            format!(
-                "Configure the application with this issuer; it must be able to reach {} and trust counterpart.ca. Check app.start_url.",
-                app.provider.places().iter().map(|(place, _)| format!("https://{place}")).collect::<Vec<_>>().join(", ")
-            ),
-        ));
-    }
-    let redeemed = log.tokens_of(&user.id).iter().any(|token| token.status == 200);
-    match declared {
-        Some(rule) => {
-            let state = if rule.holds(&signed_in) { "is" } else { "is NOT" };
-            let text =
-                format!("the page of a signed-in user is told by {}; after the first login it {state} shown", rule.describe());
-            (world.events)(Event::Note { text });
-        }
-        None => {
-            let unlike = || {
-                Error::prerequisite(
-                    format!("nothing tells a signed-in user's page from anybody's at {protected}"),
-                    "Declare [app.logged_in] with a selector or text that only a signed-in user's page has.",
-                )
-            };
-            if !redeemed || signed_in.status >= 400 || signed_in.error.is_some() {
-                return Err(Error::prerequisite(
-                    format!(
-                        "the first login did not succeed ({}; {protected} then answers with status {}), so the suite cannot learn what a signed-in page looks like",
-                        if redeemed { "the code was redeemed" } else { "no token request succeeded" },
-                        signed_in.status
-                    ),
-                    "Check client_id, client secret, app.id_token_alg and that the application trusts counterpart.ca; or declare [app.logged_in].",
-                ));
-            }
-            let rule = Rule::calibrate(&anonymous, &signed_in).ok_or_else(unlike)?;
-            let refused = Visitor::new(&stage, "calibration, refused").await.map_err(failed)?;
-            refused
-                .start(&stage, script.with(Twist::GarbageIdToken).answer(), "login with a broken ID token")
-                .await
-                .map_err(failed)?;
-            app.provider.silence(&refused.id);
-            let shown = refused.open(&stage, protected, "protected page after a broken login").await.map_err(failed)?;
-            if rule.holds(&shown) {
-                return Err(unlike());
-            }
-            (world.events)(Event::Note { text: format!("a signed-in page will be told by: {}", rule.describe()) });
-            app.settle(rule);
-        }
-    }
-    Ok(())
 }

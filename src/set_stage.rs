@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use wiremock::ResponseTemplate;
 
+use crate::calibrate::calibrate;
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
@@ -23,6 +24,7 @@ use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
 use crate::stage::cert::Trust;
 use crate::stage::http::{Ask, Http};
+use crate::stage::inbox::{Answer, Arrivals, Inbox};
 use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShape};
 use crate::stage::raw::Probing;
 use crate::stage::recorder::Recorder;
@@ -102,8 +104,10 @@ impl Set {
             Arc::new(TestCa::new("ipsie-conform run authority").map_err(|error| Error::Suite { message: error.to_string() })?);
         let help = "Set counterpart.listen to a free address, or to \"127.0.0.1:0\" for any free port.";
         let occupied = |fault: ListenFault| Error::prerequisite(fault.to_string(), help);
-        let callback = ClearServer::start("127.0.0.1:0", arrived()).await.map_err(occupied)?;
         let at = &target.counterpart;
+        let arrivals = Arrivals::new(recorder.clone(), &at.public_url);
+        let answer = Answer { arrivals: arrivals.clone(), other: arrived() };
+        let callback = ClearServer::start("127.0.0.1:0", answer).await.map_err(occupied)?;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
         let app = if tests(Role::App) { Some(set_app::prepare(&setting, started, &keys, &recorder).await?) } else { None };
 
@@ -128,6 +132,9 @@ impl Set {
             Some(idp) => discover(&http, &idp.issuer).await?,
             None => Discovery::default(),
         };
+        if let Some(app) = &app {
+            app.fetch_keys(&http, &events).await;
+        }
         let jwks = jwks(&http, &discovery);
         let mut pages: Vec<&str> = idp.iter().map(|idp| idp.issuer.as_str()).collect();
         pages.extend(discovery.document.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()));
@@ -180,11 +187,12 @@ impl Set {
             samples: Mutex::new(Samples::default()),
             users: Mutex::new(BTreeMap::new()),
             session: Arc::default(),
+            inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             undo: Mutex::new(Vec::new()),
         };
         let set = Set { world: Arc::new(world), _callback: callback, _front: front };
         if set.world.app.is_some()
-            && let Err(error) = set_app::calibrate(&set.world).await
+            && let Err(error) = calibrate(&set.world).await
         {
             set.world.agent.close().await;
             return Err(error);

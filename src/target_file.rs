@@ -9,7 +9,7 @@ use miette::NamedSource;
 use crate::catalogue::{Catalogue, nearest};
 use crate::error::{Error, FileFault};
 use crate::model::Role;
-use crate::model::target::{App, ClientAuth, Target};
+use crate::model::target::{App, ClientAuth, Step, Target};
 use crate::stage::hooks::ways;
 use crate::stage::secrets::Secrets;
 
@@ -120,6 +120,14 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
             return Err(source.fault(source.find(name), format!("counterpart.{name} `{url}` is not an https origin"), help));
         }
     }
+    for binding in &target.target.bindings {
+        // A misspelt delivery binding would turn its clauses not applicable.
+        let known = || catalogue.clauses.iter().map(|clause| clause.binding.as_str());
+        if !known().any(|name| name == binding) {
+            let help = format!("Did you mean `{}`? `ipsie-conform list bindings` shows all.", nearest(binding, known()));
+            return Err(source.fault(source.find(binding), format!("target.bindings: `{binding}` is no known binding"), help));
+        }
+    }
     for (name, hook) in &target.hooks {
         if ways(hook) != 1 {
             let at = source.find(&format!("[hooks.{name}]"));
@@ -180,6 +188,19 @@ fn check_app(source: &Source<'_>, target: &Target, app: &App) -> Result<(), Erro
         let help = "Write the client_id that the application uses at the suite's provider.";
         return Err(source.fault(source.find("[app]"), "app.client_id is missing", help));
     }
+    for step in &app.login.steps {
+        let theirs = match step {
+            Step::Fill { with, .. } => ["{password}", "{totp}"].into_iter().find(|name| with.contains(name)),
+            Step::SecondFactor {} => Some("second-factor"),
+            _ => None,
+        };
+        if let Some(theirs) = theirs {
+            let help = "The suite's own provider signs the user in; only what a user does at the application before that is a step here, \
+                        and {username} is the email address.";
+            let at = source.find(theirs);
+            return Err(source.fault(at, format!("app.login.steps: `{theirs}` belongs to a login at a provider"), help));
+        }
+    }
     let issuer = &target.counterpart.issuer;
     if !url::Url::parse(issuer).is_ok_and(|url| url.scheme() == "https" && url.host().is_some()) || issuer.ends_with('/') {
         let help =
@@ -237,7 +258,12 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
             }
         }
         for user in &idp.users {
-            for (what, reference) in [("password", &user.password), ("totp", &user.totp), ("passkey", &user.passkey)] {
+            for (what, reference) in [
+                ("password", &user.password),
+                ("totp", &user.totp),
+                ("hardware_totp", &user.hardware_totp),
+                ("passkey", &user.passkey),
+            ] {
                 if let Some(reference) = reference {
                     references.push((format!("{what} of user `{}`", user.name), reference));
                 }
@@ -263,6 +289,9 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
                 "Add client_secret = \"env:NAME\", or set auth.",
             ));
         }
+    }
+    if let Some(reference) = target.idp.as_ref().and_then(|idp| idp.revocation_token.as_ref()) {
+        references.push(("idp.revocation_token".into(), reference));
     }
     for (name, hook) in &target.hooks {
         if let Some(reference) = hook.http.as_ref().and_then(|call| call.bearer.as_ref()) {

@@ -38,6 +38,7 @@ fn about(found: &Found) -> String {
          roles = [\"idp\"]\n\
          # Levels it claims; `run` without --level tests these.\n\
          levels = [\"SL1\"]\n\
+         # bindings = [\"backchannel-logout\"]  # how it sends commands, SL2: op-commands, backchannel-logout, token-revocation\n\
          # A development instance on loopback: clear-text findings become \"not certifiable\" instead of pass.\n\
          # loopback_development = true\n",
         string(&found.name)
@@ -183,12 +184,23 @@ fn users() -> String {
      [[idp.users]]\n\
      name = \"ipsie-test-2\"\n\
      password = \"env:IPSIE_USER_2_PASSWORD\"\n\
-     totp = \"env:IPSIE_USER_2_TOTP\"\n"
+     totp = \"env:IPSIE_USER_2_TOTP\"\n\n\
+     # Classes of authentication that applications may request (SL2), weakest first, with the amr values that each one shows at least.\n\
+     # classes_by = \"claims\" in [idp] where the product takes the claims parameter instead of acr_values. hardware_totp of a user is the\n\
+     # secret of a second authenticator, typed where the page says `hardware`; lacks_highest = true marks a user, behind all others, who\n\
+     # cannot reach the highest class.\n\
+     # [[idp.classes]]\n\
+     # acr = \"urn:example:mfa\"\n\
+     # factors = [\"pwd\", \"otp\"]\n\
+     # [[idp.classes]]\n\
+     # acr = \"urn:example:phishing-resistant\"\n\
+     # factors = [\"hwk\"]\n"
         .to_owned()
 }
 
 const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, http or prompt. Without them their clauses are not run.
-# Placeholders: {user}, {redirect_uri}, {client_id}, {seconds}, {run_id}.
+# Placeholders: {user}, {redirect_uri}, {client_id}, {seconds}, {run_id}; for revoke-user-sessions also {sub}, {binding}, {receiver} (address
+# and port of the suite's endpoints) and {receiver_ca} (base64url DER certificate of the authority that signs their certificates).
 #
 # [hooks.disable-user]
 # prompt = "Disable the user {user} now."
@@ -203,6 +215,10 @@ const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, 
 #
 # [hooks.set-session-lifetime]
 # http = { url = "https://login.example.com/admin/session", bearer = "env:IPSIE_ADMIN_TOKEN", body = '{"seconds":{seconds}}' }
+#
+# Revokes all sessions and tokens of the user, SL2. Called once per delivery binding of target.bindings.
+# [hooks.revoke-user-sessions]
+# exec = ["./revoke.sh", "{user}"]
 #
 # Answers JSON with url: what the portal opens for the main client.
 # [hooks.portal-launch]

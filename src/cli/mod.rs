@@ -21,6 +21,7 @@ pub mod report;
 pub mod run;
 pub mod selftest;
 pub mod serve;
+mod serve_app;
 pub mod shared;
 pub mod text;
 

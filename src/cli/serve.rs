@@ -1,4 +1,4 @@
-//! `serve idp`: the reference identity service to play with.
+//! `serve`: the reference peers to play with; here the identity service.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct ServeArgs {
 pub enum Peer {
     /// An OpenID Provider that conforms to SL1, with login pages, password and one-time code
     Idp(IdpArgs),
+    /// A relying party that conforms to SL1 and SL2, with pages, an API, own tokens and session commands
+    App(super::serve_app::AppArgs),
 }
 
 /// Arguments of `serve idp`.
@@ -51,10 +53,16 @@ pub struct IdpArgs {
 /// # Errors
 /// An unknown defect, an address that is taken, or a folder that cannot be written.
 pub async fn serve(args: &ServeArgs, profiles: Option<&Path>) -> Result<u8, Error> {
-    let Peer::Idp(args) = &args.peer;
+    match &args.peer {
+        Peer::Idp(args) => serve_idp(args, profiles).await,
+        Peer::App(args) => super::serve_app::serve(args, profiles).await,
+    }
+}
+
+async fn serve_idp(args: &IdpArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let catalogue = catalogue(profiles)?;
     let twists = args.defect.iter().map(|name| twist(&catalogue, name)).collect::<Result<Vec<Twist>, Error>>()?;
-    let home = Home::open(args.dir.as_deref())?;
+    let home = Home::open(args.dir.as_deref(), "ipsie-conform-idp-")?;
     let (keys, _) = keys_in(home.path())?;
     let public =
         PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
@@ -71,7 +79,7 @@ pub async fn serve(args: &ServeArgs, profiles: Option<&Path>) -> Result<u8, Erro
 }
 
 /// Until Ctrl-C, or a polite request to end.
-async fn stopped() {
+pub(super) async fn stopped() {
     #[cfg(unix)]
     {
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
@@ -105,13 +113,14 @@ fn twist(catalogue: &Catalogue, name: &str) -> Result<Twist, Error> {
 }
 
 /// Where the files go.
-enum Home {
+pub(super) enum Home {
     Given(PathBuf),
     Temporary(tempfile::TempDir),
 }
 
 impl Home {
-    fn open(asked: Option<&Path>) -> Result<Home, Error> {
+    /// The folder asked for, or a temporary one whose name begins with `prefix`.
+    pub(super) fn open(asked: Option<&Path>, prefix: &str) -> Result<Home, Error> {
         let told = |what: String, error: std::io::Error| {
             Error::output(format!("{what} cannot be made: {error}"), "Give another folder with --dir.")
         };
@@ -121,14 +130,15 @@ impl Home {
                 Ok(Home::Given(dir.to_owned()))
             }
             None => tempfile::Builder::new()
-                .prefix("ipsie-conform-idp-")
+                .prefix(prefix)
                 .tempdir()
                 .map(Home::Temporary)
                 .map_err(|error| told("a temporary folder".into(), error)),
         }
     }
 
-    fn path(&self) -> &Path {
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
         match self {
             Home::Given(dir) => dir,
             Home::Temporary(dir) => dir.path(),
@@ -171,7 +181,7 @@ fn write_files(dir: &Path, peer: &Embedded, ca: &TestCa, twists: &[Twist]) -> Re
 }
 
 /// `embedded:alice-password` is kept in the file `alice-password`.
-fn file_of(reference: &str) -> &str {
+pub(super) fn file_of(reference: &str) -> &str {
     reference.rsplit(':').next().unwrap_or(reference)
 }
 

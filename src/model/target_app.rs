@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::target::ClientAuth;
+use super::target::{ClientAuth, Login};
 
 /// The application under test. The suite plays its OpenID Provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub struct App {
     pub return_parameters: Vec<String>,
     /// The one algorithm the application expects of an ID token: `ES256`, `PS256`, `EdDSA`, or `RS256`, which IPSIE does not allow.
     pub id_token_alg: String,
+    /// What a user does at the application between `start_url` and the authorization request (an account chooser, a page that asks for
+    /// an email address): explicit steps. `{username}` is the user's email address. Empty: the suite clicks the one button that the page
+    /// offers, where there is exactly one that makes sense.
+    pub login: Login,
     /// Users the provider signs in; empty lets the suite make up two, which needs just-in-time accounts.
     pub users: Vec<AppUser>,
     /// How a signed-in page is told from a signed-out one; all that are given must hold. None given: the suite calibrates itself.
@@ -76,6 +80,7 @@ impl Default for App {
             logout_url: String::new(),
             return_parameters: Vec::new(),
             id_token_alg: "ES256".into(),
+            login: Login::default(),
             users: Vec::new(),
             logged_in: Marker::default(),
             identity: None,
@@ -191,7 +196,7 @@ pub struct SecondConnection {
     pub client_secret: Option<String>,
 }
 
-/// Where the commands of SL2 go: from the suite to an application, or from an identity service to the suite.
+/// Where the commands of SL2 go that the suite sends to an application.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Commands {

@@ -1,9 +1,10 @@
 //! What all scenarios at an application share: its description, the provider that the suite plays for it, the oracle, the users.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::World;
-use super::browser::Landing;
+use super::browser::{Button, Landing};
 use super::oracle::{Rule, place, same_origin};
 use crate::counterpart::provider::{Provider, Subject};
 use crate::model::ExchangeId;
@@ -18,12 +19,16 @@ pub struct AppWorld {
     pub provider: Provider,
     /// How a signed-in page is told from a signed-out one; known once the stage is set.
     rule: OnceLock<Rule>,
+    /// The button between start page and authorization request, where the suite has found one.
+    way: OnceLock<Button>,
     /// The main user and another one.
     pub users: [Subject; 2],
     /// The application's client secret, where it has one.
     pub client_secret: Option<String>,
     /// Cookies the application set, in the order seen; in memory only.
     pub cookies: Mutex<Vec<CookieSet>>,
+    /// Browser contexts that were seen signed in.
+    pub signed_in: Mutex<BTreeSet<String>>,
 }
 
 /// A cookie that the application set.
@@ -68,7 +73,16 @@ impl AppWorld {
     /// With the rule that the operator declared, where there is one.
     pub fn new(app: App, provider: Provider, users: [Subject; 2], client_secret: Option<String>) -> Self {
         let rule = Rule::declared(&app.logged_in).map(OnceLock::from).unwrap_or_default();
-        AppWorld { app, provider, rule, users, client_secret, cookies: Mutex::default() }
+        AppWorld {
+            app,
+            provider,
+            rule,
+            way: OnceLock::new(),
+            users,
+            client_secret,
+            cookies: Mutex::default(),
+            signed_in: Mutex::default(),
+        }
     }
 
     /// How a signed-in page is told from a signed-out one. Before anybody knows, no page is a signed-in one.
@@ -79,6 +93,16 @@ impl AppWorld {
     /// Settles the rule; the first one stays.
     pub fn settle(&self, rule: Rule) {
         let _ = self.rule.set(rule);
+    }
+
+    /// The button between start page and authorization request, where the suite has found one.
+    pub fn way(&self) -> Option<&Button> {
+        self.way.get()
+    }
+
+    /// Keeps that button; the first one stays.
+    pub fn settle_way(&self, button: Button) {
+        let _ = self.way.set(button);
     }
 
     /// Takes note of the cookies that were set on the way of a visit.

@@ -170,12 +170,24 @@ impl Http {
         self.once(scenario, step, ask, Party::Hook).await
     }
 
+    /// Waits until `network.rate` lets somebody send, and takes the places of so many requests. A browser follows redirects by itself, so
+    /// a visit takes its first place before it starts ([`Http::turn`]) and the others when they are known ([`Http::owe`]).
+    pub async fn turn(&self, requests: u32) {
+        let Some((gap, next)) = &self.pace else { return };
+        let mut next = next.lock().await;
+        tokio::time::sleep_until((*next).into()).await;
+        *next = Instant::now() + *gap * requests;
+    }
+
+    /// So many requests were sent besides: whoever comes next waits the longer.
+    pub async fn owe(&self, requests: u32) {
+        let Some((gap, next)) = &self.pace else { return };
+        let mut next = next.lock().await;
+        *next = (*next).max(Instant::now()) + *gap * requests;
+    }
+
     async fn once(&self, scenario: &str, step: &str, ask: &Ask, to: Party) -> Result<Reply, NetFault> {
-        if let Some((gap, next)) = &self.pace {
-            let mut next = next.lock().await;
-            tokio::time::sleep_until((*next).into()).await;
-            *next = Instant::now() + *gap;
-        }
+        self.turn(1).await;
         let mut request = self.client.request(ask.method.clone(), &ask.url);
         let mut sent = ask.headers.clone();
         if let Some((media_type, body)) = &ask.body {

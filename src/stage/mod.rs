@@ -1,5 +1,6 @@
 //! The world during a scenario: HTTP client, listener, browser, clock, recorder, hooks.
 
+pub mod app_start;
 pub mod app_world;
 pub mod async_server;
 pub mod browser;
@@ -8,7 +9,9 @@ pub mod dns;
 pub mod fed;
 pub mod front;
 pub mod hooks;
+pub mod html;
 pub mod http;
+pub mod inbox;
 pub mod listener;
 pub mod oracle;
 pub mod plain;

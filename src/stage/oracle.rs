@@ -1,6 +1,6 @@
 //! Whether the application's session is alive, read at the application: what a page shows to a signed-in user and to nobody else.
 
-use scraper::{Html, Selector};
+use scraper::Selector;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -106,6 +106,32 @@ impl Rule {
     }
 }
 
+/// A loop between login and callback is a refusal, ugly as it is; a connection that fails says nothing.
+pub fn loops(error: &str) -> bool {
+    error.contains("TOO_MANY_REDIRECTS")
+}
+
+/// Why this page says nothing about a session: the application limits the rate of requests, or something in front of it answers while it is
+/// down.
+fn busy(landing: &Landing) -> Option<String> {
+    match landing.status {
+        429 => Some("it limits the rate of requests (status 429); set network.rate".to_owned()),
+        502..=504 => Some(format!("it is out of service (status {})", landing.status)),
+        _ => None,
+    }
+}
+
+/// Why nothing can be concluded from what follows this visit: it was not answered, or refused for being one too many. A visit that ends at
+/// the provider, or in a loop, was answered.
+pub fn disturbed(landing: &Landing, issuer: &str) -> Option<String> {
+    if same_origin(&landing.url, issuer) {
+        return None;
+    }
+    let lost = landing.error.clone().filter(|error| !loops(error));
+    lost.or_else(|| busy(landing).filter(|_| landing.status == 429))
+        .map(|why| format!("{} during the login: {why}", place(&landing.url)))
+}
+
 /// URL without query and fragment.
 pub fn place(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().to_owned()
@@ -114,7 +140,7 @@ pub fn place(url: &str) -> String {
 /// The text of the first element that matches, trimmed; `None` where none matches. A wrong selector matches nothing.
 pub fn element_text(html: &str, selector: &str) -> Option<String> {
     let selector = Selector::parse(selector).ok()?;
-    let document = Html::parse_document(html);
+    let document = super::html::parse(html);
     let element = document.select(&selector).next()?;
     Some(element.text().collect::<String>().trim().to_owned())
 }
@@ -144,8 +170,6 @@ impl Look {
     /// What a landing on a page of the application shows.
     pub fn at(landing: &Landing, rule: &Rule, issuer: &str) -> Self {
         let at_provider = same_origin(&landing.url, issuer);
-        // A loop between login and callback is a refusal, ugly as it is; a connection that fails says nothing.
-        let loops = |error: &str| error.contains("TOO_MANY_REDIRECTS");
         Look {
             signed_in: !at_provider && rule.holds(landing),
             account: None,
@@ -155,7 +179,7 @@ impl Look {
             place: place(&landing.url),
             status: landing.status,
             at_provider,
-            unreachable: landing.error.clone().filter(|error| landing.status == 0 && !loops(error)),
+            unreachable: landing.error.clone().filter(|error| !loops(error)).or_else(|| busy(landing)),
             cites: landing.hops.iter().rev().take(4).rev().map(|hop| hop.exchange.clone()).collect(),
         }
     }
@@ -206,6 +230,20 @@ mod tests {
     fn two_pages_that_look_alike_cannot_be_told_apart() {
         let page = landing("https://app.test/", 200, "");
         assert_eq!(Rule::calibrate(&page, &Landing { title: "12:00".into(), ..page.clone() }), None);
+    }
+
+    #[test]
+    fn an_application_that_is_busy_says_nothing() {
+        let rule = Rule::Declared(DeclaredMarker { text: Some("Hello".into()), ..DeclaredMarker::default() });
+        for status in [429, 502, 503, 504] {
+            let look = Look::at(&landing("https://app.test/", status, ""), &rule, "https://op.test");
+            assert!(look.unreachable.is_some(), "{status}");
+        }
+        assert!(Look::at(&landing("https://app.test/", 500, ""), &rule, "https://op.test").unreachable.is_none());
+        let callback = |status| disturbed(&landing("https://app.test/callback", status, ""), "https://op.test");
+        assert!(callback(429).is_some_and(|why| why.contains("network.rate")));
+        // What fails because the provider misbehaves is the application's answer.
+        assert!(callback(502).is_none() && callback(400).is_none());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A visitor of the application under test: one isolated browser context that the suite's provider knows.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Stage;
 use super::app_world::AppWorld;
 use super::browser::{Act, Context, Landing, Page, Visit};
-use super::oracle::Look;
-use crate::counterpart::provider::{Answer, Authorization, Script, TokenRequest};
+use super::oracle::{Look, disturbed, same_origin};
+use crate::counterpart::provider::{Authorization, Script, TokenRequest};
 use crate::model::ExchangeId;
 use crate::suite::Obstacle;
 
@@ -116,9 +116,31 @@ impl Visitor {
         let app = stage.app()?;
         app.provider.step(&self.id, step);
         let mut page = self.page().await?;
+        self.visit(stage, page.as_mut(), visit, step).await
+    }
+
+    /// As [`Visitor::go`], in this page.
+    pub(super) async fn visit(&self, stage: &Stage, page: &mut dyn Page, visit: Visit, step: &str) -> Result<Landing, Obstacle> {
+        stage.world.http.turn(1).await;
         let landing = page.go(visit, step).await?;
-        app.note_cookies(&self.id, &landing);
+        self.visited(stage, &landing, 1).await?;
         Ok(landing)
+    }
+
+    /// As [`Visitor::visit`], by what a user does on the page.
+    pub(super) async fn does(&self, stage: &Stage, page: &mut dyn Page, acts: &[Act], step: &str) -> Result<Landing, Obstacle> {
+        let landing = page.act(acts, step).await?;
+        self.visited(stage, &landing, 0).await?;
+        Ok(landing)
+    }
+
+    /// Notes the cookies, and what the requests of a visit count for the rate; so many of them were counted before.
+    pub(super) async fn visited(&self, stage: &Stage, landing: &Landing, counted: usize) -> Result<(), Obstacle> {
+        let app = stage.app()?;
+        app.note_cookies(&self.id, landing);
+        let sent = landing.hops.iter().filter(|hop| !same_origin(&hop.url, app.provider.issuer())).count();
+        stage.world.http.owe(u32::try_from(sent.saturating_sub(counted)).unwrap_or(u32::MAX)).await;
+        Ok(())
     }
 
     /// Opens a URL and does things there.
@@ -126,18 +148,8 @@ impl Visitor {
         let app = stage.app()?;
         app.provider.step(&self.id, step);
         let mut page = self.page().await?;
-        app.note_cookies(&self.id, &page.go(Visit::Get(url.to_owned()), step).await?);
-        let landing = page.act(acts, step).await?;
-        app.note_cookies(&self.id, &landing);
-        Ok(landing)
-    }
-
-    /// Starts a login at the application, its next authorization request answered like this.
-    pub async fn start(&self, stage: &Stage, answer: Answer, step: &str) -> Result<Landing, Obstacle> {
-        let app = stage.app()?;
-        app.provider.tell(&self.id, answer);
-        stage.world.recorder.login_typed();
-        self.open(stage, app.app.start(), step).await
+        self.visit(stage, page.as_mut(), Visit::Get(url.to_owned()), step).await?;
+        self.does(stage, page.as_mut(), acts, step).await
     }
 
     /// Opens the protected page and says who it belongs to.
@@ -145,6 +157,9 @@ impl Visitor {
         let app = stage.app()?;
         let landing = self.open(stage, &app.app.protected_url, step).await?;
         let look = Look::at(&landing, app.rule(), app.provider.issuer());
+        if look.signed_in {
+            app.signed_in.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.clone());
+        }
         let Some(identity) = app.app.identity.as_ref().filter(|_| look.signed_in) else { return Ok(look) };
         if identity.url.is_empty() || identity.url == app.app.protected_url {
             return Ok(look.with_account(&landing, identity));
@@ -181,6 +196,7 @@ impl Visitor {
         let log = app.provider.log();
         let requests: Vec<&Authorization> = log.authorizations_of(&self.id).into_iter().skip(before).collect();
         let first = requests.first();
+        let unreachable = look.unreachable.clone().or_else(|| disturbed(landing, app.provider.issuer()));
         let redeemed: Vec<&TokenRequest> = log
             .tokens_of(&self.id)
             .into_iter()
@@ -196,10 +212,19 @@ impl Visitor {
             requests: requests.len(),
             answered: first.is_some_and(|first| first.answered == "code"),
             redeemed: !redeemed.is_empty(),
-            look,
+            look: Look { unreachable: unreachable.filter(|_| !look.signed_in), ..look },
             cites,
         }
     }
+}
+
+/// How a control between logins went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    Held,
+    Failed,
+    /// There was an outage, which is over: what came before it may have met it, what comes after it is not touched.
+    Recovered,
 }
 
 impl Stage {
@@ -228,18 +253,39 @@ impl Stage {
     /// Each login in a browser of its own, ten at a time, with a control before, in between and after.
     pub async fn series(&self, variations: Vec<(String, Script)>) -> Result<Vec<Tried>, Obstacle> {
         let mut out = Vec::new();
-        let mut before = self.login_control("control: conforming login").await?.signed_in();
+        let mut before = self.control_or_end().await?;
         let mut left = variations.into_iter().peekable();
         while left.peek().is_some() {
             let some: Vec<(String, Script)> = left.by_ref().take(BETWEEN_CONTROLS).collect();
             let logins = some.into_iter().map(|(label, script)| async move { self.attempt(script, &label).await });
             let ended = futures_util::future::join_all(logins).await;
-            let after = self.login_control("control: conforming login").await?.signed_in();
+            let after = self.control_or_end().await?;
             for attempt in ended {
-                out.push(Tried { attempt: attempt?.1, controls: before && after });
+                out.push(Tried { attempt: attempt?.1, controls: before == Control::Held && after == Control::Held });
             }
-            before = after;
+            before = if after == Control::Failed { Control::Failed } else { Control::Held };
         }
         Ok(out)
+    }
+
+    /// A control of a series. An application that gives no answer is asked once more after a pause; one that still gives none ends the
+    /// series, because every further login would only wait for it.
+    async fn control_or_end(&self) -> Result<Control, Obstacle> {
+        let label = "control: conforming login";
+        let held = |attempt: &Attempt| if attempt.signed_in() { Control::Held } else { Control::Failed };
+        let first = self.login_control(label).await?;
+        if first.look.unreachable.is_none() {
+            return Ok(held(&first));
+        }
+        self.wait_until(Instant::now() + QUIET, "the application to answer again").await;
+        let again = self.login_control("control after a pause: conforming login").await?;
+        match &again.look.unreachable {
+            Some(why) => Err(Obstacle::target(
+                format!("the application gives no answer any more: {}: {why}", again.look.place),
+                "See whether the application is up, and its own log; if it limits the rate of requests, set network.rate.",
+            )),
+            None if again.signed_in() => Ok(Control::Recovered),
+            None => Ok(Control::Failed),
+        }
     }
 }

@@ -102,7 +102,7 @@ pub struct Asked {
 pub struct Form {
     /// The answer.
     pub answer: Answer,
-    /// The session it named was alive before it; `None` where nobody could sign in.
+    /// The session it named ended; `None` where nobody could be signed in before.
     pub ended: Option<bool>,
 }
 

@@ -13,8 +13,10 @@ use crate::suites::blocks::NO_CONTROL;
 
 /// A class below every other one (OIDC Core 2, `acr`).
 const LOWEST: &str = "0";
-/// Seconds by which a returned `auth_time` is too old.
+/// Seconds since a returned `auth_time`.
 const STALE_S: i64 = 3600;
+/// By how much an authentication must be older than `max_age` to be too old whatever the clocks say, in seconds.
+const CLEARLY_S: i64 = 600;
 
 /// Authentication methods.
 pub struct Methods;
@@ -105,7 +107,8 @@ impl Scenario for Methods {
                 .push(("the right acr with amr [pwd]".into(), script.clone().claim("amr", json!(low)), |seen| &mut seen.odd_amr));
         }
         if stage.wants("sl2.app.returned-auth-time-checked") && asked.fresh() {
-            let age = asked.max_age.unwrap_or(0).max(0).saturating_add(STALE_S);
+            let max_age = asked.max_age.unwrap_or(0).max(0);
+            let age = if max_age <= STALE_S - CLEARLY_S { STALE_S } else { max_age.saturating_add(STALE_S) };
             let auth_time = jiff::Timestamp::now().as_second().saturating_sub(age);
             tries.push((format!("auth_time {age} s ago"), script.claim("auth_time", auth_time), |seen| &mut seen.stale));
         }

@@ -138,7 +138,9 @@ async fn id_tokens(stage: &Stage, redirect_uri: &str) -> Result<Vec<Fed>, Obstac
     type Way = fn(&str, &[(&str, &str)]) -> Message;
     let ways: [(&str, Way); 3] = [("form post", Message::form), ("query", Message::query), ("fragment", Message::fragment)];
     let mut out = Vec::new();
-    for (place, at) in places.into_iter().filter(|(_, at)| !at.is_empty()) {
+    let known = |index: usize, at: &str| places[..index].iter().any(|(_, other)| *other == at);
+    let distinct = places.into_iter().enumerate().filter(|(index, (_, at))| !at.is_empty() && !known(*index, at));
+    for (_, (place, at)) in distinct {
         let tries = ways.into_iter().map(|(way, message)| async move {
             let visitor = Visitor::new(stage, "unsolicited ID token").await?;
             let mut fed = Vec::new();

@@ -45,8 +45,9 @@ pub(super) fn authentication(shared: &Shared, request: &In<'_>) -> ClientAuthSee
         if let Some(jws) = &jws {
             let text = |name: &str| jws.claims[name].as_str().unwrap_or_default().to_owned();
             seen.client_id = text("sub");
-            if shared.client_jwks.is_object() && !alg.starts_with("HS") {
-                seen.right = Some(jws.verify(&shared.client_jwks).is_ok());
+            let registered = shared.client_jwks();
+            if registered.is_object() && !alg.starts_with("HS") {
+                seen.right = Some(jws.verify(&registered).is_ok());
             }
             let seconds = |name: &str| jws.claims[name].as_f64().map(|value| value as i64);
             seen.assertion = Some(AssertionSeen {

@@ -36,7 +36,7 @@ pub(super) fn possible(shared: &Shared, forgery: Forgery) -> bool {
         Forgery::HmacSecret => shared.client_secret.as_ref().is_some_and(|secret| !secret.is_empty()),
         Forgery::AudPrefix => client_id.chars().count() > 1,
         Forgery::AudOtherCase => other_case(client_id) != client_id,
-        Forgery::Encrypted => encryption_key(&shared.client_jwks).is_some(),
+        Forgery::Encrypted => encryption_key(&shared.client_jwks()).is_some(),
         Forgery::Rs256 | Forgery::Rs512 => shared.keys.main.alg != Algorithm::RS256,
         Forgery::StrongKey => !matches!(shared.keys.main.alg, Algorithm::RS256 | Algorithm::PS256),
         _ => true,
@@ -105,9 +105,9 @@ fn otherwise_signed(shared: &Shared, forgery: Forgery, claims: &Claims) -> Optio
         Forgery::ForeignKeyX5u => foreign("x5u", shared.bait().into()),
         Forgery::ForeignKeyX5c => certificate(&keys.foreign).map_or_else(unmakeable, |der| foreign("x5c", json!([der]))),
         Forgery::RotatedKey => keys.rotated.sign(&jwt, &claims),
-        Forgery::Encrypted => {
-            encryption_key(&shared.client_jwks).and_then(|key| jwe::encrypt(&right(), key, "JWT").ok()).unwrap_or_else(unmakeable)
-        }
+        Forgery::Encrypted => encryption_key(&shared.client_jwks())
+            .and_then(|key| jwe::encrypt(&right(), key, "JWT").ok())
+            .unwrap_or_else(unmakeable),
         _ => return None,
     })
 }
@@ -152,13 +152,15 @@ fn changed(shared: &Shared, which: usize, forgery: Forgery, claims: &mut Claims)
         }
         Forgery::ExpMissing => put("exp", Value::Null),
         Forgery::ExpString => put("exp", (now + 300).to_string().into()),
-        // exp stays after iat and nbf: nothing but the one claim is odd.
+        // exp and session_expiry stay after iat and nbf: nothing but the one claim is odd.
         Forgery::IatFuture => {
             put("iat", (now + DAY_S).into());
+            put("session_expiry", (now + DAY_S + 3600).into());
             put("exp", (now + DAY_S + 300).into());
         }
         Forgery::NbfFuture => {
             put("nbf", (now + DAY_S).into());
+            put("session_expiry", (now + DAY_S + 3600).into());
             put("exp", (now + DAY_S + 300).into());
         }
         Forgery::IatMissing => put("iat", Value::Null),

@@ -138,7 +138,7 @@ pub(crate) struct Shared {
     keys: ProviderKeys,
     app: App,
     client_secret: Option<String>,
-    client_jwks: Value,
+    client_jwks: Mutex<Arc<Value>>,
     recorder: Mutex<Arc<Recorder>>,
     state: Mutex<State>,
 }
@@ -146,6 +146,11 @@ pub(crate) struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The application's registered keys; `null` where none are known.
+    fn client_jwks(&self) -> Arc<Value> {
+        Arc::clone(&self.client_jwks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn recorder(&self) -> Arc<Recorder> {
@@ -174,12 +179,12 @@ impl Shared {
         format!("{}-again", self.authorization_path(which))
     }
 
-    fn foreign_issuer(&self) -> String {
-        format!("{}/{}/{FOREIGN}", self.issuer.trim_end_matches('/'), self.secret_path)
-    }
-
     fn bait(&self) -> String {
         format!("{}{}", self.back, self.back_path(0, "bait"))
+    }
+
+    fn foreign_issuer(&self) -> String {
+        format!("{}/{}/{FOREIGN}", self.issuer.trim_end_matches('/'), self.secret_path)
     }
 
     fn back_path(&self, which: usize, what: &str) -> String {
@@ -238,7 +243,7 @@ impl Provider {
             keys: config.keys,
             app: config.app,
             client_secret: config.client_secret,
-            client_jwks: config.client_jwks,
+            client_jwks: Mutex::new(Arc::new(config.client_jwks)),
             recorder: Mutex::new(config.recorder),
             state: Mutex::default(),
         });
@@ -366,8 +371,8 @@ impl Provider {
     }
 
     /// The key of the application that ID tokens can be encrypted for; `None` where it registered none that the suite can use.
-    pub fn encryption_key(&self) -> Option<&Value> {
-        forge::encryption_key(&self.shared.client_jwks)
+    pub fn encryption_key(&self) -> Option<Value> {
+        forge::encryption_key(&self.shared.client_jwks()).cloned()
     }
 
     /// The algorithm that conforming ID tokens are signed with (RFC 7518 name).
@@ -399,9 +404,14 @@ impl Provider {
         out
     }
 
+    /// Registers the application's public keys (a JWK Set).
+    pub fn register_keys(&self, jwks: Value) {
+        *self.shared.client_jwks.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(jwks);
+    }
+
     /// The application's registered public keys.
     pub fn client_keys(&self) -> Vec<Value> {
-        self.shared.client_jwks["keys"].as_array().cloned().unwrap_or_default()
+        self.shared.client_jwks()["keys"].as_array().cloned().unwrap_or_default()
     }
 
     /// What has arrived so far.

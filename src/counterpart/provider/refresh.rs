@@ -38,6 +38,7 @@ pub(super) fn by_refresh_token(shared: &Shared, request: &In<'_>, proof: Option<
     });
     if twist != Some(Twist::RefreshNoIdToken) {
         let mut script = Script { twists: Vec::new(), ..grant.script.clone() };
+        script.session_s = script.refreshed_s.or(script.session_s);
         if twist == Some(Twist::RefreshOtherSub) {
             script.subject.sub.push_str("-other");
         }

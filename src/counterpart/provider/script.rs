@@ -39,6 +39,8 @@ pub struct Script {
     pub twists: Vec<Twist>,
     /// Seconds from now until `session_expiry`; default an hour.
     pub session_s: Option<i64>,
+    /// The same for ID tokens of refreshes; default `session_s`.
+    pub refreshed_s: Option<i64>,
     /// Seconds from now until `exp` of the ID token; default five minutes.
     pub exp_s: Option<i64>,
     /// Claims put into the ID token at the end, in place of what stands there; `null` takes a claim away.

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use headless_chrome::protocol::cdp::{Browser, Storage, Target};
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::chrome_calls::SetCookies;
 use super::chrome_link::Link;
@@ -32,6 +33,18 @@ pub(super) struct Core {
     pub link: Link,
     pub config: AgentConfig,
     pub recorder: Arc<Recorder>,
+    /// Pages that load at a time: more only slow each other down until all of them miss their deadlines.
+    turns: Arc<Semaphore>,
+}
+
+/// Pages that load at a time, per processor.
+const PER_PROCESSOR: usize = 3;
+
+impl Core {
+    /// Waits until another page may load. The deadline of a visit begins afterwards.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
 }
 
 impl ChromeAgent {
@@ -72,7 +85,9 @@ impl ChromeAgent {
         let answer = link.call(Browser::GetVersion(None), within).await?;
         let product = answer["product"].as_str().unwrap_or("Chrome/unknown");
         let version = product.rsplit_once('/').map_or(product, |(_, version)| version).to_owned();
-        let core = Arc::new(Core { link, config, recorder });
+        let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let turns = Arc::new(Semaphore::new(processors * PER_PROCESSOR));
+        let core = Arc::new(Core { link, config, recorder, turns });
         Ok(ChromeAgent { core, version, process: Mutex::new(process) })
     }
 

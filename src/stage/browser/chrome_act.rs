@@ -29,6 +29,7 @@ const POST: &str = "((action, fields) => {
 impl Page for ChromePage {
     fn go<'a>(&'a mut self, visit: Visit, step: &'a str) -> BoxFuture<'a, Result<Landing, AgentFault>> {
         async move {
+            let _turn = self.jar.core.turn().await;
             let until = self.until();
             let patient = match visit {
                 Visit::Get(url) => {
@@ -58,6 +59,7 @@ impl Page for ChromePage {
 
     fn act<'a>(&'a mut self, acts: &'a [Act], step: &'a str) -> BoxFuture<'a, Result<Landing, AgentFault>> {
         async move {
+            let _turn = self.jar.core.turn().await;
             let until = self.until();
             self.reset()?;
             let mut patient = false;

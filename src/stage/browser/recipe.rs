@@ -7,7 +7,7 @@ use super::recipe_login::Login;
 use super::recipe_page as read;
 use super::secrets::written;
 use super::totp::TotpSource;
-use super::{AgentFault, Hop, Landing, Page};
+use super::{AgentFault, Button, Hop, Landing, Page};
 use crate::model::target::Step;
 use crate::stage::recorder::Recorder;
 
@@ -29,6 +29,8 @@ pub struct Credentials {
     pub password: String,
     /// The authenticator.
     pub totp: Option<TotpSource>,
+    /// A second authenticator, for fields that say so.
+    pub hardware: Option<TotpSource>,
     /// The page's virtual authenticator holds a passkey of the user.
     pub passkey: bool,
     /// Longest time one login may take, without waits for the next one-time code; default 120 s.
@@ -40,7 +42,13 @@ impl Credentials {
     /// Of a user; make them once per run and user, and clone them.
     pub fn new(name: &str, password: &str, totp: Option<TotpSource>, passkey: bool) -> Self {
         let (name, password) = (name.to_owned(), password.to_owned());
-        Credentials { name, password, totp, passkey, within: Duration::from_secs(120), refused: Arc::default() }
+        Credentials { name, password, totp, hardware: None, passkey, within: Duration::from_secs(120), refused: Arc::default() }
+    }
+
+    /// The same user, whose refused password says nothing of the shared one: for pages that ask again whatever is typed.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Credentials { refused: Arc::default(), ..self.clone() }
     }
 
     /// Where the password was refused, once it was.
@@ -60,6 +68,8 @@ pub enum Typed {
     UserName,
     Password,
     OneTimeCode,
+    /// The code of a second authenticator.
+    HardwareCode,
     Consent,
     /// An account chooser, a notice, a passkey prompt, or a value of an explicit step.
     Other,
@@ -138,6 +148,12 @@ pub fn asks_for_credentials(landing: &Landing) -> bool {
 /// Does the page ask for nothing but a yes (consent, stay signed in)?
 pub fn asks_for_consent(landing: &Landing) -> bool {
     landing.arrival.is_none() && !asks_for_credentials(landing) && read::wants(landing).consent.is_some()
+}
+
+/// The one button that leads on to a login elsewhere, where a page offers exactly one that makes sense: "Sign in with single sign-on" goes
+/// before "Sign in", and where a page asks for a user name or password of its own, only the former counts. Equal texts count once.
+pub fn sensible_button(landing: &Landing) -> Option<&Button> {
+    read::onward(landing)
 }
 
 /// Signs a user in from where a visit ended. With no `steps` the page itself tells what to do. A password that was answered

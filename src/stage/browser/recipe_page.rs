@@ -1,6 +1,8 @@
 //! What a page wants from the user, told by the page itself. Pure functions.
 
-use super::recipe_words::{CODE, GO, NAME, NEW_PASSKEY, NO, NOT_CODE, NOT_NOW, OTHER_ACCOUNT, PASSKEY, STAY, YES, has};
+use super::recipe_words::{
+    CODE, FEDERATED, GO, HARDWARE, NAME, NEW_PASSKEY, NO, NOT_CODE, NOT_NOW, OTHER_ACCOUNT, PASSKEY, STAY, YES, has,
+};
 use super::{Button, Field, Landing};
 
 /// What a login page asks for. Fields are indices into the landing's fields, buttons into its buttons.
@@ -12,6 +14,8 @@ pub(super) struct Wants {
     pub password: Option<usize>,
     /// A one-time code: one field, or one field per digit.
     pub code: Vec<usize>,
+    /// The code is that of a second authenticator.
+    pub hardware: bool,
     /// A passkey can be used.
     pub passkey: Option<usize>,
     /// Consent, or a notice to go on from.
@@ -38,7 +42,7 @@ fn is_code(field: &Field) -> bool {
     let length = field.max_length.is_some_and(|length| (6..=8).contains(&length));
     let numeric = field.inputmode == "numeric" || matches!(field.kind.as_str(), "number" | "tel");
     field.autocomplete.contains("one-time-code")
-        || (named(field, &CODE) && !field.autocomplete.contains("password"))
+        || ((named(field, &CODE) || named(field, &HARDWARE)) && !field.autocomplete.contains("password"))
         || (field.kind != "password" && !named(field, &NAME) && (length || field.inputmode == "numeric") && (length || numeric))
 }
 
@@ -68,6 +72,7 @@ pub(super) fn wants(page: &Landing) -> Wants {
     } else {
         wants.code.extend(fields.iter().position(is_code));
     }
+    wants.hardware = wants.code.first().is_some_and(|index| named(&fields[*index], &HARDWARE));
     let passwords = || (0..fields.len()).filter(|i| fields[*i].kind == "password" && !wants.code.contains(i));
     // A page that lets the user choose a new password is no login page.
     wants.password = passwords().find(|i| fields[*i].autocomplete != "new-password");
@@ -121,6 +126,20 @@ pub(super) fn go_button(page: &Landing) -> Option<&Button> {
         return None;
     }
     page.buttons.iter().find(goes)
+}
+
+/// See [`super::recipe::sensible_button`].
+pub(super) fn onward(page: &Landing) -> Option<&Button> {
+    let wants = wants(page);
+    let own_login = wants.name.is_some() || wants.password.is_some();
+    let possible: Vec<&Button> =
+        page.buttons.iter().filter(|button| !button.text.is_empty() && !has(&button.text, &NO)).collect();
+    let goes = |button: &&&Button| has(&button.text, &GO);
+    let elsewhere: Vec<&Button> = possible.iter().filter(goes).filter(|button| has(&button.text, &FEDERATED)).copied().collect();
+    let plain: Vec<&Button> = possible.iter().filter(goes).copied().collect();
+    let tiers = if own_login { vec![elsewhere] } else { vec![elsewhere, plain, possible] };
+    let first = tiers.into_iter().find(|tier| !tier.is_empty())?;
+    first.iter().all(|button| button.text == first[0].text).then_some(first[0])
 }
 
 /// Field names for a message.
@@ -198,6 +217,22 @@ mod tests {
         assert_eq!(pick(&["Sign in with Other", "Sign in", "Sign up"]).unwrap(), "Sign in");
         assert_eq!(pick(&["Forgot login?", "Absenden"]), None);
         assert_eq!(pick(&["Submit", "Log in"]), None);
+    }
+
+    #[test]
+    fn the_way_to_a_login_elsewhere_is_taken_only_where_it_is_plain() {
+        let pick = |fields: Vec<Field>, texts: &[&str]| {
+            onward(&Landing { fields, buttons: buttons(texts), ..Landing::default() }).map(|button| button.text.clone())
+        };
+        assert_eq!(pick(vec![], &["Sign in", "Help"]).unwrap(), "Sign in");
+        assert_eq!(pick(vec![], &["Sign in", "Sign in with SSO", "Sign up"]).unwrap(), "Sign in with SSO");
+        assert_eq!(pick(vec![], &["Log in", "Pricing", "Log in"]).unwrap(), "Log in");
+        assert_eq!(pick(vec![], &["alice@example.com"]).unwrap(), "alice@example.com");
+        assert_eq!(pick(vec![], &["alice@example.com", "bob@example.com"]), None);
+        assert_eq!(pick(vec![], &["Continue with A", "Continue with B"]), None);
+        let own = || vec![field("user", "text", ""), field("password", "password", "")];
+        assert_eq!(pick(own(), &["Log in"]), None);
+        assert_eq!(pick(own(), &["Log in", "Log in with your company"]).unwrap(), "Log in with your company");
     }
 
     #[test]

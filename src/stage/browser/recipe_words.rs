@@ -38,6 +38,9 @@ pub(super) const CODE: [&str; 16] = [
     "ワンタイム",
     "認証コード",
 ];
+/// In names and labels of fields for the code of a second authenticator.
+pub(super) const HARDWARE: [&str; 2] = ["hardware", "second authenticator"];
+
 /// In names of other fields for codes.
 pub(super) const NOT_CODE: [&str; 9] = ["country", "postal", "zip", "promo", "invite", "coupon", "area", "discount", "language"];
 /// On buttons that lead away from the login.
@@ -107,6 +110,23 @@ pub(super) const GO: [&str; 24] = [
     "ログイン",
     "次へ",
     "サインイン",
+];
+/// On buttons that lead to a login somewhere else, besides a word of [`GO`].
+pub(super) const FEDERATED: [&str; 14] = [
+    "sso",
+    "single sign-on",
+    "single sign on",
+    "openid",
+    "oidc",
+    "identity provider",
+    "company",
+    "organization",
+    "organisation",
+    "enterprise",
+    "with",
+    "mit",
+    "avec",
+    "con",
 ];
 /// On buttons of consent and notices.
 pub(super) const YES: [&str; 21] = [

@@ -194,23 +194,24 @@ pub struct Users {
     pub main: provider::Subject,
     /// Nobody may touch this one's sessions.
     pub other: provider::Subject,
-    /// Held while users are shared with other scenarios of commands.
-    _turn: Option<MutexGuard<'static, ()>>,
+    /// Held while messages go out: what one of them does must not be taken for the effect of another.
+    _turn: MutexGuard<'static, ()>,
 }
 
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Users of its own for this binding. Where the operator declares the users, the scenarios of commands take turns, and the commands are
-/// about the second user: the sessions that other scenarios keep for long belong to the first.
+/// Users of its own for this scenario, once no other scenario of commands is at work: one that hits everybody must not be blamed on
+/// another. Where the operator declares the users, commands are about the second one, because the sessions that other scenarios keep for
+/// long belong to the first.
 ///
 /// # Errors
 /// The target has no application.
-pub async fn addressed(stage: &Stage, binding: &str) -> Result<Users, Obstacle> {
+pub async fn addressed(stage: &Stage, what: &str) -> Result<Users, Obstacle> {
     let app = stage.app()?;
-    if app.app.users.is_empty() {
-        let other = app.somebody(&format!("{binding}-other"));
-        return Ok(Users { main: app.somebody(binding), other, _turn: None });
-    }
-    let _turn = Some(TURN.lock().await);
-    Ok(Users { main: app.users[1].clone(), other: app.users[0].clone(), _turn })
+    let _turn = TURN.lock().await;
+    Ok(if app.app.users.is_empty() {
+        Users { main: app.somebody(what), other: app.somebody(&format!("{what}-other")), _turn }
+    } else {
+        Users { main: app.users[1].clone(), other: app.users[0].clone(), _turn }
+    })
 }

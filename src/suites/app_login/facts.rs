@@ -371,12 +371,7 @@ fn secrets(app: &AppWorld, log: &crate::counterpart::provider::Log) -> Vec<(Stri
 fn cookies(app: &AppWorld, log: &crate::counterpart::provider::Log) -> CookieFacts {
     let set = app.cookies.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let live: Vec<&CookieSet> = set.iter().filter(|cookie| !cookie.value.is_empty()).collect();
-    let signed_in: BTreeSet<&str> = log
-        .tokens
-        .iter()
-        .filter(|token| token.status == 200 && token.delivered)
-        .filter_map(|token| token.context.as_deref())
-        .collect();
+    let signed_in = app.signed_in.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut logins: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for cookie in live.iter().filter(|cookie| cookie.at_callback) {
         logins.entry(&cookie.name).or_default().insert(&cookie.context);
