@@ -250,6 +250,7 @@ mod tests {
             pushed: false,
             object_alg: None,
             answered: "hold",
+            pretended: false,
             exchange: String::new(),
         };
         assert_eq!(Asked::of(&request("acr_values", "a b")).classes, ["a", "b"]);
