@@ -9,8 +9,8 @@ use super::op::{ACR, ACR_HARDWARE, OpConfig, OpUser, ReferenceOp, RegisteredClie
 use super::twist::Twist;
 use crate::model::clause::TESTED_DELIVERY;
 use crate::model::target::{
-    About, AcrClass, Attestation, Client, ClientAuth, Clients, CounterpartAt, Hook, HookCall, Idp, Network,
-    RevocationAuth, Target, User,
+    About, AcrClass, Attestation, Client, ClientAuth, Clients, CounterpartAt, Hook, HookCall, Idp, Network, RevocationAuth,
+    Target, User,
 };
 use crate::stage::listener::{ListenFault, TestCa};
 use crate::wire::jose::{random, unb64};

@@ -213,9 +213,7 @@ pub(super) fn a_revocation_request_is_right(seen: &Seen) -> Judgement {
                         [expected.endpoint.as_str(), &origin, &expected.client_id].iter().any(|aud| names_audience(jwt, aud));
                     look.must(named, format!("aud of the credential is {}", show(jwt, "aud")));
                 }
-                _ if expected.by_jwt => {
-                    look.must(false, "the credential is no signed JWT, which idp.revocation_auth declares")
-                }
+                _ if expected.by_jwt => look.must(false, "the credential is no signed JWT, which idp.revocation_auth declares"),
                 _ => look.must(credential.declared != Some(false), "the credential is not idp.revocation_token"),
             }
         }
