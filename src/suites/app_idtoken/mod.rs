@@ -109,8 +109,6 @@ impl Scenario for IdTokens {
     type Seen = Seen;
     const ID: &'static str = "app-idtoken";
     const TITLE: &'static str = "forged ID tokens, one login each";
-    // It lets the application read metadata and keys again: a key that was picked up only then would look like a rotation.
-    const AFTER: &'static [&'static str] = &["app-tls"];
     const CHECKS: &'static [Check<Seen>] = checks::ALL;
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
