@@ -9,6 +9,7 @@ pub mod dns;
 pub mod fed;
 pub mod front;
 pub mod hooks;
+pub mod html;
 pub mod http;
 pub mod inbox;
 pub mod listener;

@@ -230,7 +230,7 @@ pub(super) fn silence_grants_no_higher_class(seen: &Seen) -> Judgement {
             }
             _ if open(asked).is_some() => found.undecided(open(asked).unwrap_or_default(), &cites),
             _ if !works => {
-                found.undecided("prompt=none without a class gave no code either, so a refusal proves nothing", &cites)
+                found.undecided("prompt=none without a class gave no code either, so a refusal proves nothing", &cites);
             }
             Some(Outcome::Page | Outcome::LoginPage) => {
                 found.doubtful(format!("{}: a page instead of an error response", name(asked)), &cites);

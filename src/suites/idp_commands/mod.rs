@@ -246,7 +246,7 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
     }
     if !path.is_empty() {
         let arrived = world.inbox.wait(mark, &sent.binding, revoked + Duration::from_secs(ARRIVAL_S)).await;
-        sent.messages = arrived.into_iter().map(|delivery| message(stage, delivery)).collect();
+        sent.messages = arrived.iter().map(|delivery| message(stage, delivery)).collect();
     }
     Ok(())
 }
@@ -280,7 +280,7 @@ async fn ended(
 }
 
 /// A delivery without the token itself.
-fn message(stage: &Stage, delivery: Delivery) -> Message {
+fn message(stage: &Stage, delivery: &Delivery) -> Message {
     let media_type = delivery.header("content-type").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let mut message = Message {
         method: delivery.method.clone(),

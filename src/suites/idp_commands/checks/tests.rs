@@ -6,6 +6,7 @@ use crate::model::Call;
 use crate::suite::Scenario;
 use crate::suites::blocks::examples::{authz, token};
 
+#[allow(clippy::needless_pass_by_value)]
 fn jwt(typ: &str, more: Value) -> Jwt {
     let mut claims: Map<String, Value> =
         json!({"iss": "https://op", "iat": 1000, "exp": 1120, "jti": "j1", "sub": "u1"}).as_object().cloned().unwrap();
