@@ -28,7 +28,7 @@ pub struct ServeArgs {
 /// The reference peers.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Peer {
-    /// An OpenID Provider that conforms to SL1, with login pages, password and one-time code
+    /// An OpenID Provider that conforms to SL2, with login pages, password and one-time code
     Idp(IdpArgs),
     /// A relying party that conforms to SL1 and SL2, with pages, an API, own tokens and session commands
     App(super::serve_app::AppArgs),
@@ -168,6 +168,7 @@ fn write_files(dir: &Path, peer: &Embedded, ca: &TestCa, twists: &[Twist]) -> Re
     for user in target.idp.iter_mut().flat_map(|idp| &mut idp.users) {
         named(&mut user.password);
         named(&mut user.totp);
+        named(&mut user.hardware_totp);
     }
     for call in target.hooks.values_mut().filter_map(|hook| hook.http.as_mut()) {
         named(&mut call.bearer);
@@ -202,7 +203,7 @@ fn describe(peer: &Embedded, dir: &Path, target: &Path, twists: &[Twist]) -> Str
         ));
     }
     let defects = match twists {
-        [] => "none: it conforms to SL1".to_owned(),
+        [] => "none: it conforms to SL2".to_owned(),
         some => some.iter().map(|twist| twist.clause()).collect::<Vec<_>>().join(", "),
     };
     let dir = quoted(dir);

@@ -69,23 +69,32 @@ pub fn paragraph(out: &mut String, text: &str, indent: usize, style: Style) {
 /// it too little room.
 pub fn table(out: &mut String, header: &[&str], rows: &[Vec<String>], style: Style, columns: usize) {
     let fixed = header.len().saturating_sub(1);
-    let widths: Vec<usize> = (0..fixed)
+    let mut widths: Vec<usize> = (0..fixed)
         .map(|at| {
             let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell));
             cells.chain([width(header.get(at).copied().unwrap_or_default())]).max().unwrap_or(0)
         })
         .collect();
+    // Where even the fixed columns are too wide, the longest names of the first one stand on lines of their own.
+    let too_wide = widths.iter().map(|width| width + 2).sum::<usize>().saturating_sub(columns);
+    if let Some(first) = widths.first_mut() {
+        *first = first.saturating_sub(too_wide).max(8);
+    }
     let left: usize = widths.iter().map(|width| width + 2).sum();
     let beside = columns.saturating_sub(left) >= 28;
     let mut put = |cells: &[&str], heading: bool| {
         let mut line = String::new();
-        for (cell, width) in cells.iter().zip(&widths) {
+        for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            if at == 0 && cell.chars().count() > *width {
+                line.push_str(&format!("{cell}\n{:width$}  ", ""));
+                continue;
+            }
             line.push_str(&format!("{cell:width$}  "));
         }
         let last = visible(cells.last().copied().unwrap_or_default());
         let indent = if beside { left } else { 4 };
         let mut lines = wrap(&last, columns.saturating_sub(indent)).into_iter();
-        if beside || heading {
+        if beside || (heading && left + width(&last) <= columns) {
             line.push_str(&lines.next().unwrap_or_default());
         }
         let line = line.trim_end();

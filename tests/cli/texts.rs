@@ -42,7 +42,7 @@ fn list_shows_what_there_is_and_filters() {
     cli(&["list", "editions"]).has(0, &["2026-02-05  default"]);
     cli(&["list", "requirements", "--role", "idp"]).has(0, &["sl1.idp.mfa"]);
     cli(&["list", "scenarios"]).has(0, &["idp-sso/pkce", "idp-expiry"]);
-    cli(&["list", "bindings"]).has(0, &["oidc"]);
+    cli(&["list", "bindings"]).has(0, &["oidc", "op-commands", "backchannel-logout", "token-revocation", "ssf-caep"]);
     cli(&["list", "needs"]).has(0, &["admin-hook:disable-user", "hooks.disable-user"]);
     let pkce = cli(&["list", "clauses", "--role", "idp", "--clause", "*pkce*"]);
     assert_eq!(pkce.out.lines().count(), 4, "{}", pkce.out);
@@ -50,7 +50,7 @@ fn list_shows_what_there_is_and_filters() {
     assert!(!cli(&["list", "clauses", "--fast"]).out.contains("code-lifetime-60"));
     cli(&["list", "clauses", "--binding", "odic"]).has(2, &["Did you mean `oidc`"]);
     let all: serde_json::Value = serde_json::from_str(&cli(&["list", "clauses", "--role", "idp", "--json"]).out).unwrap();
-    assert_eq!(all.as_array().unwrap().len(), 97);
+    assert_eq!(all.as_array().unwrap().len(), 117);
     assert_eq!(all[0]["scenario"], "idp-probe/metadata");
 }
 
@@ -59,7 +59,7 @@ fn lists_fit_the_width_they_are_given_and_one_row_is_one_line_in_a_pipe() {
     let dir = std::env::temp_dir();
     let narrow = said(command(&dir, &["list", "clauses"]).env("COLUMNS", "90"));
     assert!(narrow.out.lines().all(|line| line.chars().count() <= 90));
-    assert_eq!(cli(&["list", "clauses", "--role", "idp"]).out.lines().count(), 98);
+    assert_eq!(cli(&["list", "clauses", "--role", "idp"]).out.lines().count(), 118);
 }
 
 #[test]
