@@ -67,6 +67,10 @@ fn answered(url: &str, landing: &Landing) -> Result<(), Error> {
             format!("the application could not be reached at {url}: {error}"),
             "Check app.protected_url, [network.resolve], network.ca_file and that the application is up; `ipsie-conform doctor` looks at each part.",
         )),
+        None if landing.url.starts_with("about:") => Err(Error::prerequisite(
+            format!("the application could not be reached at {url}: what it answers is no page (a download, or no HTTP)"),
+            "Check app.protected_url and [network.resolve]: something else may be listening there.",
+        )),
         None if landing.status == 429 => Err(Error::prerequisite(
             format!("the application limits the rate of requests: {url} answers with status 429"),
             "Wait until the limit is over, and set network.rate to the requests per second it takes.",
@@ -81,6 +85,9 @@ async fn first_login(stage: &Stage, app: &AppWorld, declared: Option<&Rule>) -> 
     loop {
         let user = Visitor::new(stage, "calibration").await.map_err(prerequisite)?;
         let landing = user.start_first(stage, Script::of(&app.users[0]).answer(), "first login").await.map_err(prerequisite)?;
+        let asked = app.provider.log().authorizations_of(&user.id).len();
+        // What the protected page asks the provider for is no part of this login.
+        app.provider.silence(&user.id);
         let mut shown = user.open(stage, &app.app.protected_url, "protected page, signed in").await.map_err(prerequisite)?;
         let holds = |shown: &Landing| declared.is_none_or(|rule| rule.holds(shown));
         if !holds(&shown) && stage.world.agent.scripts() && landing.html.contains("<script") {
@@ -88,8 +95,7 @@ async fn first_login(stage: &Stage, app: &AppWorld, declared: Option<&Rule>) -> 
             stage.wait_until(Instant::now() + AGAIN, "the scripts of the application").await;
             shown = user.open(stage, &app.app.protected_url, "protected page, looked at again").await.map_err(prerequisite)?;
         }
-        app.provider.silence(&user.id);
-        let login = FirstLogin::seen(stage, app, &user, landing, shown);
+        let login = FirstLogin::seen(stage, app, &user, asked, landing, shown);
         if login.succeeded() && holds(&login.shown) {
             return Ok(login.shown);
         }

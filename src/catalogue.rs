@@ -384,7 +384,11 @@ mod tests {
             assert!(matches(pattern, one), "{pattern}");
         }
         assert!(!matches("reauth-before-page@op-commands", one));
-        assert!(is_off(&[base.to_owned()], one) && is_off(&[one.id.clone()], one) && !is_off(&["sl2.app.reauth".into()], one));
+        assert!(
+            is_off(&[base.to_owned()], one)
+                && is_off(std::slice::from_ref(&one.id), one)
+                && !is_off(&["sl2.app.reauth".into()], one)
+        );
     }
 
     #[test]

@@ -166,11 +166,11 @@ fn join(target: &mut Target, peer: Target) {
     target.hooks.extend(peer.hooks);
     target.attest.extend(peer.attest);
     target.idp = target.idp.take().or(peer.idp);
-    target.app = target.app.take().or(peer.app);
     if target.target.bindings.is_empty() {
         target.target.bindings = peer.target.bindings;
     }
-    if peer.commands != Default::default() {
+    if peer.app.is_some() {
+        target.app = peer.app;
         target.commands = peer.commands;
     }
 }

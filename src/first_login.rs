@@ -18,8 +18,10 @@ pub struct FirstLogin {
     issuer: String,
     /// `https://host:port` of the provider's endpoints: issuer, token endpoint and JWK Set, UserInfo.
     places: Vec<String>,
-    /// Authorization requests of this browser, as they were answered.
+    /// Authorization requests of this browser on the way from the start page, as they were answered.
     requests: Vec<&'static str>,
+    /// The protected page itself leads to an authorization request.
+    protected_asks: bool,
     /// Authorization requests of somebody else's browser.
     strangers: usize,
     /// Status and error of token requests.
@@ -33,8 +35,8 @@ pub struct FirstLogin {
 }
 
 impl FirstLogin {
-    /// Gathers it.
-    pub fn seen(stage: &Stage, app: &AppWorld, user: &Visitor, landing: Landing, shown: Landing) -> Self {
+    /// Gathers it. So many authorization requests (`asked`) arrived before the protected page was opened.
+    pub fn seen(stage: &Stage, app: &AppWorld, user: &Visitor, asked: usize, landing: Landing, shown: Landing) -> Self {
         let provider = &app.provider;
         let log = provider.log();
         let fetched = |wanted: fn(Fetched) -> bool| log.fetches.iter().any(|fetch| wanted(fetch.what));
@@ -45,7 +47,8 @@ impl FirstLogin {
             start: app.app.start().to_owned(),
             issuer: provider.issuer().to_owned(),
             places: provider.places().iter().map(|(place, _)| format!("https://{place}")).collect(),
-            requests: log.authorizations_of(&user.id).iter().map(|request| request.answered).collect(),
+            requests: log.authorizations_of(&user.id).iter().take(asked).map(|request| request.answered).collect(),
+            protected_asks: log.authorizations_of(&user.id).len() > asked,
             strangers: log.authorizations.iter().filter(|request| request.context.is_none()).count(),
             tokens: log.tokens_of(&user.id).iter().map(|token| (token.status, token.error)).collect(),
             metadata_fetched: fetched(|what| matches!(what, Fetched::Metadata(_))),
@@ -135,7 +138,9 @@ impl FirstLogin {
         };
         let message =
             format!("{start} leads to no authorization request at the suite's provider {issuer}: it ends at {page}; {fetched}");
-        let help = if !self.metadata_fetched {
+        let help = if self.protected_asks {
+            "app.protected_url itself leads to the provider: leave app.start_url out, or name a URL that starts a login.".into()
+        } else if !self.metadata_fetched {
             format!("Configure the application with this issuer; {reach}. Check app.start_url as well.")
         } else if !self.scripts && self.landing.html.contains("<script") {
             "The page works by scripts, which the form agent does not run: try --browser chrome, or check app.start_url.".into()
@@ -187,12 +192,6 @@ impl FirstLogin {
                 ),
             );
         }
-        if self.tokens.is_empty() {
-            return (
-                format!("{begin}: no token request arrived; the browser ends at {page}"),
-                format!("The application must be able to reach {reach} and trust counterpart.ca; see its own log."),
-            );
-        }
         let looping = self.landing.error.as_ref().is_some_and(|error| loops(error));
         if looping || self.requests.len() > 1 && same_origin(&self.landing.url, &self.issuer) {
             return (
@@ -203,6 +202,13 @@ impl FirstLogin {
                     Self::places(&self.landing)
                 ),
                 "Its session is lost after the callback: check its cookie settings (Secure, SameSite, domain) and that one instance answers; see its own log.".into(),
+            );
+        }
+        let none = if self.cookies == 0 { ", and the application set no cookie" } else { "" };
+        if self.tokens.is_empty() {
+            return (
+                format!("{begin}: no token request arrived{none}; the browser ends at {page}"),
+                format!("The application must be able to reach {reach} and trust counterpart.ca; see its own log."),
             );
         }
         if self.cookies == 0 {

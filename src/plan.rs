@@ -217,6 +217,8 @@ fn missing(need: &str, clause: &Clause, target: &Target, idp: &Idp) -> Option<St
         ),
         // Decided by their checks: what the metadata does not even announce fails without a client.
         "second-client" if clause.slug() == "pairwise-offered" => None,
+        "acr-classes" => absent(idp.classes.is_empty(), "idp.classes"),
+        "second-user" => absent(idp.users.len() < 2, "idp.users (a second one)"),
         "second-client" => absent(clients.second.is_none(), "idp.clients.second"),
         _ => None,
     }

@@ -108,8 +108,10 @@ pub async fn prepare(
 fn client_jwks(setting: &Setting, app: &App) -> Result<Value, Error> {
     let help = "Write \"file:PATH\" of a JWK Set, relative to the target file.";
     match &app.jwks {
-        Some(reference) if reference.starts_with("file:") || reference.starts_with("embedded:") => {
-            let text = setting.secrets.get(reference).map_err(|fault| Error::usage(format!("app.jwks: {fault}"), help))?;
+        Some(reference) if !reference.starts_with("https://") => {
+            let named = reference.starts_with("file:") || reference.starts_with("embedded:");
+            let reference = if named { reference.clone() } else { format!("file:{reference}") };
+            let text = setting.secrets.get(&reference).map_err(|fault| Error::usage(format!("app.jwks: {fault}"), help))?;
             serde_json::from_str(&text).map_err(|error| Error::usage(format!("app.jwks is not JSON: {error}"), help))
         }
         _ => Ok(Value::Null),

@@ -24,6 +24,7 @@ use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
 use crate::stage::cert::Trust;
 use crate::stage::http::{Ask, Http};
+use crate::stage::inbox::{Answer, Arrivals, Inbox};
 use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShape};
 use crate::stage::raw::Probing;
 use crate::stage::recorder::Recorder;
@@ -103,8 +104,10 @@ impl Set {
             Arc::new(TestCa::new("ipsie-conform run authority").map_err(|error| Error::Suite { message: error.to_string() })?);
         let help = "Set counterpart.listen to a free address, or to \"127.0.0.1:0\" for any free port.";
         let occupied = |fault: ListenFault| Error::prerequisite(fault.to_string(), help);
-        let callback = ClearServer::start("127.0.0.1:0", arrived()).await.map_err(occupied)?;
         let at = &target.counterpart;
+        let arrivals = Arrivals::new(recorder.clone(), &at.public_url);
+        let answer = Answer { arrivals: arrivals.clone(), other: arrived() };
+        let callback = ClearServer::start("127.0.0.1:0", answer).await.map_err(occupied)?;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
         let app = if tests(Role::App) { Some(set_app::prepare(&setting, started, &keys, &recorder).await?) } else { None };
 
@@ -184,6 +187,7 @@ impl Set {
             samples: Mutex::new(Samples::default()),
             users: Mutex::new(BTreeMap::new()),
             session: Arc::default(),
+            inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             undo: Mutex::new(Vec::new()),
         };
         let set = Set { world: Arc::new(world), _callback: callback, _front: front };

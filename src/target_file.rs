@@ -120,6 +120,14 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
             return Err(source.fault(source.find(name), format!("counterpart.{name} `{url}` is not an https origin"), help));
         }
     }
+    for binding in &target.target.bindings {
+        // A misspelt delivery binding would turn its clauses not applicable.
+        let known = || catalogue.clauses.iter().map(|clause| clause.binding.as_str());
+        if !known().any(|name| name == binding) {
+            let help = format!("Did you mean `{}`? `ipsie-conform list bindings` shows all.", nearest(binding, known()));
+            return Err(source.fault(source.find(binding), format!("target.bindings: `{binding}` is no known binding"), help));
+        }
+    }
     for (name, hook) in &target.hooks {
         if ways(hook) != 1 {
             let at = source.find(&format!("[hooks.{name}]"));
@@ -250,7 +258,12 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
             }
         }
         for user in &idp.users {
-            for (what, reference) in [("password", &user.password), ("totp", &user.totp), ("passkey", &user.passkey)] {
+            for (what, reference) in [
+                ("password", &user.password),
+                ("totp", &user.totp),
+                ("hardware_totp", &user.hardware_totp),
+                ("passkey", &user.passkey),
+            ] {
                 if let Some(reference) = reference {
                     references.push((format!("{what} of user `{}`", user.name), reference));
                 }
@@ -276,6 +289,9 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
                 "Add client_secret = \"env:NAME\", or set auth.",
             ));
         }
+    }
+    if let Some(reference) = target.idp.as_ref().and_then(|idp| idp.revocation_token.as_ref()) {
+        references.push(("idp.revocation_token".into(), reference));
     }
     for (name, hook) in &target.hooks {
         if let Some(reference) = hook.http.as_ref().and_then(|call| call.bearer.as_ref()) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::doctor_app::{calibrate, pages, provider};
 use super::doctor_local::{callback, hooks, keys, suite_hosts};
 use super::doctor_login::{launch, sign_in};
 use super::doctor_net::{metadata, network_of};
@@ -106,19 +107,25 @@ async fn examine(args: &DoctorArgs, loaded: Option<&Loaded>, findings: &mut Find
         return Ok(());
     };
     let target = &loaded.target;
-    let users = target.idp.as_ref().map_or(0, |idp| idp.users.len());
+    let users = target.idp.as_ref().map(|idp| format!(", {}", count(idp.users.len(), "user", "users", "")));
     findings.ok(&format!(
-        "target file of {}: keys known, every secret is there, {}",
+        "target file of {}: keys known, every secret is there{}",
         target.target.name,
-        count(users, "user", "users", "")
+        users.unwrap_or_default()
     ));
     keys(loaded, findings)?;
     callback(&target.counterpart, findings);
-    suite_hosts(target, &choice, findings);
+    if target.idp.is_some() {
+        suite_hosts(target, &choice, findings);
+    }
     let before = findings.problems;
+    if target.app.is_some() {
+        provider(loaded, findings);
+        pages(target, findings).await?;
+    }
     let reached = match network_of(target)? {
         Some(network) => metadata(&network, target, findings).await,
-        None => false,
+        None => target.app.is_some(),
     };
     hooks(target, findings).await;
     launch(&choice, args.headed, findings).await;
@@ -127,7 +134,12 @@ async fn examine(args: &DoctorArgs, loaded: Option<&Loaded>, findings: &mut Find
     } else if !reached || findings.problems > before {
         findings.advice("nobody was signed in: something above stands in the way", "Solve that first.");
     } else {
-        sign_in(loaded, choice, args.headed, findings).await;
+        if target.idp.is_some() {
+            sign_in(loaded, choice.clone(), args.headed, findings).await;
+        }
+        if target.app.is_some() {
+            calibrate(loaded, choice, args.headed, findings).await;
+        }
     }
     Ok(())
 }

@@ -37,6 +37,14 @@ pub fn network_of(target: &Target) -> Result<Option<Network>, Error> {
     if target.idp.is_none() {
         return Ok(None);
     }
+    network(target).map(Some)
+}
+
+/// As the target file says.
+///
+/// # Errors
+/// `network` of the target file is wrong.
+pub fn network(target: &Target) -> Result<Network, Error> {
     let resolve =
         Resolve::new(&target.network.resolve, []).map_err(|message| Error::usage(message, "Mend [network.resolve]."))?;
     let roots = roots(target)?;
@@ -44,7 +52,7 @@ pub fn network_of(target: &Target) -> Result<Option<Network>, Error> {
     let http = Http::new(&target.network, &resolve, &roots, recorder.clone())
         .map_err(|error| Error::prerequisite(format!("the HTTP client cannot be made: {error}"), "Check network.ca_file."))?;
     let trust = Trust::new(&roots).map_err(|message| Error::usage(message, "Check network.ca_file."))?;
-    Ok(Some(Network { resolve, recorder, http, trust }))
+    Ok(Network { resolve, recorder, http, trust })
 }
 
 /// The issuer's host, the metadata, every host it names, and the clock; true when the metadata could be read.
@@ -91,7 +99,8 @@ pub async fn metadata(network: &Network, target: &Target, findings: &mut Finding
     true
 }
 
-fn place_of(url: &str) -> Option<(String, u16)> {
+/// Host and port of an https URL.
+pub fn place_of(url: &str) -> Option<(String, u16)> {
     let url = url::Url::parse(url).ok().filter(|url| url.scheme() == "https")?;
     Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
 }
@@ -102,7 +111,8 @@ fn places(discovery: &Discovery) -> BTreeSet<(String, u16)> {
     members.filter(|(name, _)| named(name)).filter_map(|(_, value)| place_of(value.as_str()?)).collect()
 }
 
-async fn host(network: &Network, (host, port): &(String, u16), findings: &mut Findings) -> bool {
+/// Is there an address, a connection and a good certificate?
+pub async fn host(network: &Network, (host, port): &(String, u16), findings: &mut Findings) -> bool {
     let place = format!("{host}:{port}");
     let overridden = network.resolve.overridden(host, *port);
     let how = if overridden.is_some() { "[network.resolve]" } else { "DNS" };
@@ -137,7 +147,7 @@ async fn host(network: &Network, (host, port): &(String, u16), findings: &mut Fi
         let remedy = if report.problems.contains(&CertProblem::UntrustedIssuer) {
             "If a private authority issued it, name its PEM file in network.ca_file; else mend the certificate."
         } else {
-            "Mend the certificate; a run fails sl1.idp.tls-certificate-valid otherwise."
+            "Mend the certificate; a run fails the clause tls-certificate-valid otherwise."
         };
         findings.problem(&format!("{place}: the certificate is not accepted: {}", why.join("; ")), remedy);
         return false;

@@ -1,4 +1,4 @@
-//! `init`: a commented target file from an issuer URL, the suite's keys, and what the operator must register.
+//! `init`: a commented target file from the URL of an identity service or an application, the suite's keys, and what the operator must register.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,14 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::Value;
 
+use super::init_app::init_app;
 use super::init_file::target_file;
 use super::init_print::{hints, registration};
 use super::keys_file::{JWKS_FILE, keys_in, write_plain};
 use super::shared::{catalogue, stdout_style};
 use super::text::{self, print, quoted};
 use crate::error::{Error, exit};
+use crate::model::Role;
 use crate::model::target::{ClientAuth, CounterpartAt, Network, Target};
 use crate::set_stage::{discover, roots};
 use crate::stage::http::Http;
@@ -23,9 +25,16 @@ use crate::stage::world::Discovery;
 /// Arguments of `init`.
 #[derive(Clone, Debug, Args)]
 pub struct InitArgs {
-    /// Issuer identifier of the identity service, an https URL
-    #[arg(value_name = "ISSUER")]
+    /// Issuer identifier of the identity service, or with `--role app` a page of the application for signed-in users; an https URL
+    #[arg(value_name = "URL")]
     pub issuer: String,
+    /// Role the product plays: idp (Identity Service) or app (Application)
+    #[arg(long, value_name = "ROLE", default_value = "idp")]
+    pub role: Role,
+    /// With `--role app`: issuer identifier of the provider that the suite plays, with a host name by which the application reaches this
+    /// computer [default: https://op.ipsie-conform.test:8443]
+    #[arg(long, value_name = "URL")]
+    pub op_issuer: Option<String>,
     /// Target file to write; the suite's keys go beside it
     #[arg(long, value_name = "FILE", default_value = "target.toml")]
     pub out: PathBuf,
@@ -87,7 +96,7 @@ impl Found {
 /// A wrong argument, an issuer that cannot be reached or has no metadata, or a file that cannot be written.
 pub async fn init(args: &InitArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let catalogue = catalogue(profiles)?;
-    let issuer = issuer(&args.issuer)?;
+    let given = if args.role == Role::Idp { issuer(&args.issuer)? } else { String::new() };
     if args.out.exists() && !args.force {
         return Err(Error::usage(
             format!("{} is there already", args.out.display()),
@@ -99,6 +108,11 @@ pub async fn init(args: &InitArgs, profiles: Option<&Path>) -> Result<u8, Error>
         _ => PathBuf::from("."),
     };
     let target = Target { network: network(args)?, ..Target::default() };
+    if args.role == Role::App {
+        let network = Network { ca_file: beside(args.ca_file.as_deref(), &dir), ..target.network };
+        return init_app(args, &dir, network, &catalogue, stdout_style());
+    }
+    let issuer = given;
     let resolve = Resolve::new(&target.network.resolve, []).map_err(|message| Error::usage(message, RESOLVE_HELP))?;
     let http = Http::new(&target.network, &resolve, &roots(&target)?, Arc::new(Recorder::default()))
         .map_err(|error| Error::prerequisite(format!("the HTTP client cannot be made: {error}"), "Check --ca-file."))?;

@@ -3,27 +3,27 @@
 use super::init::Found;
 use super::keys_file::KEYS_FILE;
 use crate::catalogue::Catalogue;
-use crate::model::target::ClientAuth;
+use crate::model::target::{ClientAuth, Network};
 use crate::model::{How, Role};
 
 /// The text of the file.
 pub fn target_file(found: &Found, catalogue: &Catalogue) -> String {
     [
         about(found),
-        network(found),
+        network_table(&found.network),
         counterpart(found),
         idp(found),
         clients(found),
         users(),
         HOOKS.to_owned(),
-        attest(catalogue),
+        attest(catalogue, Role::Idp),
         RUN.to_owned(),
     ]
     .join("\n")
 }
 
 /// A TOML string.
-fn string(text: &str) -> String {
+pub fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
@@ -38,19 +38,21 @@ fn about(found: &Found) -> String {
          roles = [\"idp\"]\n\
          # Levels it claims; `run` without --level tests these.\n\
          levels = [\"SL1\"]\n\
+         # bindings = [\"backchannel-logout\"]  # how it sends commands, SL2: op-commands, backchannel-logout, token-revocation\n\
          # A development instance on loopback: clear-text findings become \"not certifiable\" instead of pass.\n\
          # loopback_development = true\n",
         string(&found.name)
     )
 }
 
-fn network(found: &Found) -> String {
-    let ca = match &found.network.ca_file {
+/// The table `[network]`.
+pub fn network_table(network: &Network) -> String {
+    let ca = match &network.ca_file {
         Some(path) => format!("ca_file = {}\n", string(&path.display().to_string())),
         None => "# ca_file = \"ca.pem\"\n".into(),
     };
     let mut resolve = String::new();
-    for (host, address) in &found.network.resolve {
+    for (host, address) in &network.resolve {
         resolve.push_str(&format!("{} = {}\n", string(host), string(address)));
     }
     if resolve.is_empty() {
@@ -182,12 +184,23 @@ fn users() -> String {
      [[idp.users]]\n\
      name = \"ipsie-test-2\"\n\
      password = \"env:IPSIE_USER_2_PASSWORD\"\n\
-     totp = \"env:IPSIE_USER_2_TOTP\"\n"
+     totp = \"env:IPSIE_USER_2_TOTP\"\n\n\
+     # Classes of authentication that applications may request (SL2), weakest first, with the amr values that each one shows at least.\n\
+     # classes_by = \"claims\" in [idp] where the product takes the claims parameter instead of acr_values. hardware_totp of a user is the\n\
+     # secret of a second authenticator, typed where the page says `hardware`; lacks_highest = true marks a user, behind all others, who\n\
+     # cannot reach the highest class.\n\
+     # [[idp.classes]]\n\
+     # acr = \"urn:example:mfa\"\n\
+     # factors = [\"pwd\", \"otp\"]\n\
+     # [[idp.classes]]\n\
+     # acr = \"urn:example:phishing-resistant\"\n\
+     # factors = [\"hwk\"]\n"
         .to_owned()
 }
 
 const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, http or prompt. Without them their clauses are not run.
-# Placeholders: {user}, {redirect_uri}, {client_id}, {seconds}, {run_id}.
+# Placeholders: {user}, {redirect_uri}, {client_id}, {seconds}, {run_id}; for revoke-user-sessions also {sub}, {binding}, {receiver} (address
+# and port of the suite's endpoints) and {receiver_ca} (base64url DER certificate of the authority that signs their certificates).
 #
 # [hooks.disable-user]
 # prompt = "Disable the user {user} now."
@@ -203,23 +216,29 @@ const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, 
 # [hooks.set-session-lifetime]
 # http = { url = "https://login.example.com/admin/session", bearer = "env:IPSIE_ADMIN_TOKEN", body = '{"seconds":{seconds}}' }
 #
+# Revokes all sessions and tokens of the user, SL2. Called once per delivery binding of target.bindings.
+# [hooks.revoke-user-sessions]
+# exec = ["./revoke.sh", "{user}"]
+#
 # Answers JSON with url: what the portal opens for the main client.
 # [hooks.portal-launch]
 # exec = ["./portal.sh", "{user}"]
 "#;
 
-fn attest(catalogue: &Catalogue) -> String {
+/// The statements that may be made about the clauses of a role.
+pub fn attest(catalogue: &Catalogue, role: Role) -> String {
     let mut out =
         "# Statements of the operator, with name and date, where no test can decide. `holds = false` makes the clause fail.\n"
             .to_owned();
-    for clause in catalogue.clauses.iter().filter(|clause| clause.role == Role::Idp && clause.how == How::Attested) {
+    for clause in catalogue.clauses.iter().filter(|clause| clause.role == role && clause.how == How::Attested) {
         out.push_str(&format!("#\n# {}\n# [attest.\"{}\"]\n", clause.statement, clause.id));
         out.push_str("# statement = \"How the product meets it.\"\n# by = \"Name\"\n# date = \"YYYY-MM-DD\"\n");
     }
     out
 }
 
-const RUN: &str = r#"# Flags of `run` that shall hold without being typed; the command line wins.
+/// The table `[run]`.
+pub const RUN: &str = r#"# Flags of `run` that shall hold without being typed; the command line wins.
 # [run]
 # fast = true
 # jobs = 8

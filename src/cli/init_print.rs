@@ -7,6 +7,7 @@ use super::text;
 use crate::counterpart::embedded::INITIATE_PATH;
 use crate::model::target::ClientAuth;
 use crate::report::view::{Style, one_line};
+use crate::stage::inbox::ENDPOINTS;
 
 struct Wanted {
     name: &'static str,
@@ -54,6 +55,19 @@ pub fn registration(out: &mut String, found: &Found, jwks: &Value, style: Style)
         "Two users that serve no other purpose, with a password and a second factor (one-time codes by an authenticator app, whose secret \
          the suite needs, or a passkey). Allow them to use these clients. Their secrets go into the environment: IPSIE_USER_1_PASSWORD, \
          IPSIE_USER_1_TOTP, IPSIE_USER_2_PASSWORD, IPSIE_USER_2_TOTP.",
+        2,
+        style,
+    );
+    out.push_str(&format!("\n{}\n", text::bold(style, "Endpoints of the client main, for SL2")));
+    let endpoints: Vec<String> =
+        ENDPOINTS.iter().map(|(binding, path)| format!("{binding}: {}{path}", found.counterpart.public_url)).collect();
+    text::paragraph(
+        out,
+        &format!(
+            "Where the product sends commands, register them for the client main and name the delivery bindings in target.bindings. The \
+             product must reach counterpart.listen under this name, and trust its certificate or a proxy in front of it.\n{}",
+            endpoints.join("\n")
+        ),
         2,
         style,
     );

@@ -23,6 +23,20 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), Error> {
     put(options.open(path), path, text)
 }
 
+/// Writes a file that only its owner may read, unless it is there already: what was made once is configured at a product.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_fresh(path: &Path, text: &str) -> Result<(), Error> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    owner_only(&mut options);
+    put(options.open(path), path, text)
+}
+
 /// Writes any other file.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod docs;
 pub mod doctor;
+mod doctor_app;
 mod doctor_local;
 mod doctor_login;
 mod doctor_net;
@@ -9,6 +10,7 @@ pub mod explain;
 mod explain_exchange;
 pub mod filter;
 pub mod init;
+mod init_app;
 mod init_file;
 mod init_print;
 mod keys_file;

@@ -13,7 +13,7 @@ pub struct Need {
     pub meaning: &'static str,
 }
 
-const KNOWN: [Need; 18] = [
+const KNOWN: [Need; 29] = [
     Need {
         need: "login",
         keys: &["idp.clients.main", "idp.users"],
@@ -71,6 +71,46 @@ const KNOWN: [Need; 18] = [
         keys: &["hooks.set-session-lifetime"],
         meaning: "The operator's side sets the lifetime of sessions.",
     },
+    Need {
+        need: "acr-classes",
+        keys: &["idp.classes", "idp.classes_by"],
+        meaning: "Classes of authentication that can be requested, weakest first, with their factors.",
+    },
+    Need {
+        need: "low-class-login",
+        keys: &["idp.classes"],
+        meaning: "A login that meets the lowest declared class only; inconclusive where every login meets the highest one.",
+    },
+    Need { need: "second-user", keys: &["idp.users", "app.users"], meaning: "A second test user." },
+    Need {
+        need: "admin-hook:revoke-user-sessions",
+        keys: &["hooks.revoke-user-sessions"],
+        meaning: "The operator's side revokes all sessions and tokens of a user. The hook is told {user}, {sub}, {client_id}, {binding} and \
+                  {receiver}, the address and port at which the suite's endpoints listen.",
+    },
+    Need {
+        need: "session-command",
+        keys: &["target.bindings", "commands"],
+        meaning: "A declared delivery binding with its endpoint at the application.",
+    },
+    Need {
+        need: "command-endpoint",
+        keys: &["commands.command_endpoint"],
+        meaning: "The application's command endpoint (OpenID Provider Commands).",
+    },
+    Need {
+        need: "backchannel-endpoint",
+        keys: &["commands.backchannel_logout_uri"],
+        meaning: "The application's back-channel logout endpoint.",
+    },
+    Need {
+        need: "revocation-endpoint",
+        keys: &["commands.revocation_endpoint", "commands.revocation_auth"],
+        meaning: "The application's global token revocation endpoint.",
+    },
+    Need { need: "app-token", keys: &["app.tokens"], meaning: "Tokens that the application itself issues to its users." },
+    Need { need: "api-probe", keys: &["app.api"], meaning: "A call bound to the browser's session at the application." },
+    Need { need: "stream", keys: &[], meaning: "An event stream (SSF); this version tests none." },
     Need {
         need: "admin-hook:reload-metadata",
         keys: &["hooks.reload-metadata"],

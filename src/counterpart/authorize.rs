@@ -188,31 +188,30 @@ impl Stage {
     }
 
     /// What is known of a user; made once per run, so that a refused password is never typed again and no code is used twice.
-    fn credentials(&self, user: &User) -> Result<Credentials, Obstacle> {
+    pub fn credentials(&self, user: &User) -> Result<Credentials, Obstacle> {
         if let Some(known) = self.world.users().get(&user.name) {
             return Ok(known.clone());
         }
         let password = user.password.as_ref().map(|reference| self.secret(reference, "password", user)).transpose()?;
-        let totp = match &user.totp {
-            None => None,
-            Some(reference) => {
-                let secret = self.secret(reference, "totp secret", user)?;
-                let source = TotpSource::new(&secret).map_err(|fault| {
-                    Obstacle::config(
-                        format!("totp of user `{}`: {fault}", user.name),
-                        "It is the base32 secret or the otpauth URI.",
-                    )
-                })?;
-                let (events, scenario) = (self.world.events.clone(), self.scenario);
-                Some(source.on_wait(std::sync::Arc::new(move |wait: std::time::Duration| {
-                    let what = "a one-time code that was not used yet".into();
-                    events(crate::event::Event::Waiting { scenario: scenario.into(), what, seconds: wait.as_secs().max(1) });
-                })))
-            }
-        };
+        let totp = user.totp.as_ref().map(|reference| self.authenticator(reference, "totp", user)).transpose()?;
         let mut made = Credentials::new(&user.name, &password.unwrap_or_default(), totp, false);
+        made.hardware =
+            user.hardware_totp.as_ref().map(|reference| self.authenticator(reference, "hardware_totp", user)).transpose()?;
         made.within = std::time::Duration::from_secs(self.world.target.network.login_timeout_s.max(5));
         Ok(self.world.users().entry(user.name.clone()).or_insert(made).clone())
+    }
+
+    fn authenticator(&self, reference: &str, key: &str, user: &User) -> Result<TotpSource, Obstacle> {
+        let secret = self.secret(reference, &format!("{key} secret"), user)?;
+        let source = TotpSource::new(&secret).map_err(|fault| {
+            Obstacle::config(format!("{key} of user `{}`: {fault}", user.name), "It is the base32 secret or the otpauth URI.")
+        })?;
+        let (events, scenario) = (self.world.events.clone(), self.scenario);
+        let told = move |wait: std::time::Duration| {
+            let what = "a one-time code that was not used yet".into();
+            events(crate::event::Event::Waiting { scenario: scenario.into(), what, seconds: wait.as_secs().max(1) });
+        };
+        Ok(source.reusable(user.reusable_codes).on_wait(Arc::new(told)))
     }
 
     /// Judges where a landing ended. Looks at every hop, because a code may be seen in a Location header although the browser

@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::op::{ACR, OpConfig, OpUser, ReferenceOp, RegisteredClient, TENANT};
+use super::op::{ACR, ACR_HARDWARE, OpConfig, OpUser, ReferenceOp, RegisteredClient, TENANT};
 use super::twist::Twist;
+use crate::model::clause::TESTED_DELIVERY;
 use crate::model::target::{
-    About, Attestation, Client, ClientAuth, Clients, CounterpartAt, Hook, HookCall, Idp, Network, Target, User,
+    About, AcrClass, Attestation, Client, ClientAuth, Clients, CounterpartAt, Hook, HookCall, Idp, Network, RevocationAuth,
+    Target, User,
 };
 use crate::stage::listener::{ListenFault, TestCa};
 use crate::wire::jose::{random, unb64};
 
 /// Issuer of the embedded service. `.test` is never in the DNS (RFC 6761).
 pub const ISSUER: &str = "https://idp.ipsie-conform.test";
+/// The embedded user who has no second authenticator.
+const WITHOUT_HARDWARE: &str = "carol";
 /// Where a tile of its portal leads, below [`CounterpartAt::public_url`].
 pub const INITIATE_PATH: &str = "/initiate";
 
@@ -59,13 +63,20 @@ pub async fn embedded_at(
     twists: &[Twist],
 ) -> Result<Embedded, ListenFault> {
     let hook_token = random(24);
-    let users: Vec<OpUser> = ["alice", "bob"]
-        .map(|name| OpUser { name: name.into(), password: random(15), totp: base32_secret(), reusable_codes: true })
+    let users: Vec<OpUser> = ["alice", "bob", WITHOUT_HARDWARE]
+        .map(|name| OpUser {
+            name: name.into(),
+            password: random(15),
+            totp: base32_secret(),
+            hardware: if name == WITHOUT_HARDWARE { String::new() } else { base32_secret() },
+            reusable_codes: true,
+        })
         .into();
     let mut secrets = BTreeMap::from([("embedded:hook-token".to_owned(), hook_token.clone())]);
     for user in &users {
         secrets.insert(format!("embedded:{}-password", user.name), user.password.clone());
         secrets.insert(format!("embedded:{}-totp", user.name), user.totp.clone());
+        secrets.insert(format!("embedded:{}-hardware", user.name), user.hardware.clone());
     }
     let op = ReferenceOp::start(OpConfig {
         listen: listen.into(),
@@ -78,7 +89,11 @@ pub async fn embedded_at(
     })
     .await?;
     let target = Target {
-        target: About { name: "embedded reference identity service".into(), ..About::default() },
+        target: About {
+            name: "embedded reference identity service".into(),
+            bindings: TESTED_DELIVERY.map(str::to_owned).into(),
+            ..About::default()
+        },
         network: network(&op),
         idp: Some(identity_service(keys)),
         hooks: hooks(),
@@ -104,6 +119,7 @@ pub fn registrations(keys: &PublicKeys, at: &CounterpartAt) -> Vec<RegisteredCli
         RegisteredClient {
             jwks: json!({"keys": [keys.signing, keys.rsa]}),
             initiate_login_uri: Some(format!("{own}{INITIATE_PATH}")),
+            receiver: Some(own.to_owned()),
             ..client("suite-main", own, &["/cb/a", "/cb/b"])
         },
         client("suite-second", own, &["/cb/a", "/cb/second"]),
@@ -138,6 +154,9 @@ fn identity_service(keys: &PublicKeys) -> Idp {
         name: name.into(),
         password: Some(format!("embedded:{name}-password")),
         totp: Some(format!("embedded:{name}-totp")),
+        hardware_totp: (name != WITHOUT_HARDWARE).then(|| format!("embedded:{name}-hardware")),
+        lacks_highest: name == WITHOUT_HARDWARE,
+        reusable_codes: true,
         passkey: None,
     };
     Idp {
@@ -150,13 +169,19 @@ fn identity_service(keys: &PublicKeys) -> Idp {
             pairwise_other: client("suite-pairwise-other"),
             encrypted: client("suite-encrypted"),
         },
-        users: vec![user("alice"), user("bob")],
-        acr_mfa: vec![ACR.into()],
+        users: vec![user("alice"), user("bob"), user(WITHOUT_HARDWARE)],
+        acr_mfa: vec![ACR.into(), ACR_HARDWARE.into()],
+        classes: vec![class(ACR, &["pwd", "otp"]), class(ACR_HARDWARE, &["pwd", "otp", "hwk"])],
+        revocation_auth: RevocationAuth::Jwt,
         offline_scope: "offline_access".into(),
         tenant: TENANT.into(),
         foreign_tenant: "organization-2".into(),
         ..Idp::default()
     }
+}
+
+fn class(acr: &str, factors: &[&str]) -> AcrClass {
+    AcrClass { acr: acr.into(), factors: factors.iter().map(ToString::to_string).collect() }
 }
 
 fn hooks() -> BTreeMap<String, Hook> {
@@ -168,6 +193,10 @@ fn hooks() -> BTreeMap<String, Hook> {
         ("recreate-user", r#"{"user":"{user}"}"#),
         ("set-session-lifetime", r#"{"seconds":"{seconds}"}"#),
         ("portal-launch", r#"{"user":"{user}"}"#),
+        (
+            "revoke-user-sessions",
+            r#"{"user":"{user}","binding":"{binding}","receiver":"{receiver}","receiver_ca":"{receiver_ca}"}"#,
+        ),
     ];
     let hook = |(name, body): (&str, &str)| {
         let call = HookCall {

@@ -156,6 +156,15 @@ pub struct Idp {
     pub login: Login,
     /// `acr` values that mean a multi-factor class.
     pub acr_mfa: Vec<String>,
+    /// Classes that applications may request, weakest first; SL2 looks at the first and the last.
+    pub classes: Vec<AcrClass>,
+    /// How a class is requested.
+    pub classes_by: ClassesBy,
+    /// How it authenticates the global token revocation requests that it sends.
+    pub revocation_auth: RevocationAuth,
+    /// `env:NAME` or `file:PATH` of the bearer token of those requests, for `bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_token: Option<String>,
     /// Scope to add for refresh tokens; empty asks for none.
     pub offline_scope: String,
     /// Does the product want `prompt=consent` before it gives refresh tokens?
@@ -170,6 +179,27 @@ pub struct Idp {
     pub foreign_tenant: String,
     /// Paths below the issuer where dynamic registration might stand, besides the well-known ones.
     pub registration_paths: Vec<String>,
+}
+
+/// A class of authentication that can be requested.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcrClass {
+    /// Its name in `acr`.
+    pub acr: String,
+    /// The RFC 8176 values that `amr` then holds at least; empty where the product says nothing of them.
+    pub factors: Vec<String>,
+}
+
+/// How a class is requested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassesBy {
+    /// By the `acr_values` parameter.
+    #[default]
+    AcrValues,
+    /// By an essential `acr` in the `claims` parameter.
+    Claims,
 }
 
 /// Clients registered at the identity service.
@@ -239,6 +269,13 @@ pub struct User {
     /// `env:NAME` or `file:PATH` of the base32 secret of a TOTP authenticator (SHA-1, 6 digits, 30 s).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp: Option<String>,
+    /// As `totp`, of a second authenticator: typed where the page's field says `hardware`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_totp: Option<String>,
+    /// This user cannot reach the highest of `idp.classes`. Such a user stands behind all others.
+    pub lacks_highest: bool,
+    /// The product takes a one-time code once per login instead of once per user, so that logins need not wait for the next code.
+    pub reusable_codes: bool,
     /// `env:NAME` or `file:PATH` of a passkey (JSON with credential id, private key, rp id, user handle); Chrome only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passkey: Option<String>,

@@ -196,7 +196,7 @@ pub struct SecondConnection {
     pub client_secret: Option<String>,
 }
 
-/// Where the commands of SL2 go: from the suite to an application, or from an identity service to the suite.
+/// Where the commands of SL2 go that the suite sends to an application.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Commands {

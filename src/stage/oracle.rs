@@ -1,6 +1,6 @@
 //! Whether the application's session is alive, read at the application: what a page shows to a signed-in user and to nobody else.
 
-use scraper::{Html, Selector};
+use scraper::Selector;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -140,7 +140,7 @@ pub fn place(url: &str) -> String {
 /// The text of the first element that matches, trimmed; `None` where none matches. A wrong selector matches nothing.
 pub fn element_text(html: &str, selector: &str) -> Option<String> {
     let selector = Selector::parse(selector).ok()?;
-    let document = Html::parse_document(html);
+    let document = super::html::parse(html);
     let element = document.select(&selector).next()?;
     Some(element.text().collect::<String>().trim().to_owned())
 }

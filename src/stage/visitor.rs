@@ -218,6 +218,15 @@ impl Visitor {
     }
 }
 
+/// How a control between logins went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    Held,
+    Failed,
+    /// There was an outage, which is over: what came before it may have met it, what comes after it is not touched.
+    Recovered,
+}
+
 impl Stage {
     /// The application under test with everything that belongs to it.
     pub fn app(&self) -> Result<&AppWorld, Obstacle> {
@@ -244,18 +253,39 @@ impl Stage {
     /// Each login in a browser of its own, ten at a time, with a control before, in between and after.
     pub async fn series(&self, variations: Vec<(String, Script)>) -> Result<Vec<Tried>, Obstacle> {
         let mut out = Vec::new();
-        let mut before = self.login_control("control: conforming login").await?.signed_in();
+        let mut before = self.control_or_end().await?;
         let mut left = variations.into_iter().peekable();
         while left.peek().is_some() {
             let some: Vec<(String, Script)> = left.by_ref().take(BETWEEN_CONTROLS).collect();
             let logins = some.into_iter().map(|(label, script)| async move { self.attempt(script, &label).await });
             let ended = futures_util::future::join_all(logins).await;
-            let after = self.login_control("control: conforming login").await?.signed_in();
+            let after = self.control_or_end().await?;
             for attempt in ended {
-                out.push(Tried { attempt: attempt?.1, controls: before && after });
+                out.push(Tried { attempt: attempt?.1, controls: before == Control::Held && after == Control::Held });
             }
-            before = after;
+            before = if after == Control::Failed { Control::Failed } else { Control::Held };
         }
         Ok(out)
+    }
+
+    /// A control of a series. An application that gives no answer is asked once more after a pause; one that still gives none ends the
+    /// series, because every further login would only wait for it.
+    async fn control_or_end(&self) -> Result<Control, Obstacle> {
+        let label = "control: conforming login";
+        let held = |attempt: &Attempt| if attempt.signed_in() { Control::Held } else { Control::Failed };
+        let first = self.login_control(label).await?;
+        if first.look.unreachable.is_none() {
+            return Ok(held(&first));
+        }
+        self.wait_until(Instant::now() + QUIET, "the application to answer again").await;
+        let again = self.login_control("control after a pause: conforming login").await?;
+        match &again.look.unreachable {
+            Some(why) => Err(Obstacle::target(
+                format!("the application gives no answer any more: {}: {why}", again.look.place),
+                "See whether the application is up, and its own log; if it limits the rate of requests, set network.rate.",
+            )),
+            None if again.signed_in() => Ok(Control::Recovered),
+            None => Ok(Control::Failed),
+        }
     }
 }

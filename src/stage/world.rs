@@ -66,6 +66,8 @@ pub struct World {
     pub users: Mutex<BTreeMap<String, Credentials>>,
     /// The main user's session, which one scenario at a time works in.
     pub session: Arc<tokio::sync::Mutex<()>>,
+    /// What reaches the suite unasked.
+    pub inbox: super::inbox::Inbox,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }

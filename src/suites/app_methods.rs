@@ -246,6 +246,7 @@ mod tests {
             when: jiff::Timestamp::now(),
             method: "GET".into(),
             params: vec![(name.into(), value.into())],
+            pretended: false,
             pushed: false,
             object_alg: None,
             answered: "hold",

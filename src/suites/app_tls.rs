@@ -87,6 +87,9 @@ impl Scenario for Tls {
     type Seen = Seen;
     const ID: &'static str = "app-tls";
     const TITLE: &'static str = "shows bad certificates and TLS 1.1 to the application's back channel";
+    // While it works, nothing behind the token endpoint or the metadata's host works: commands, refreshes and reloads of others would
+    // fail. The provider's lock keeps logins away, and the order everything else.
+    const AFTER: &'static [&'static str] = &["*", "app-discovery"];
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new(TOKEN, checks::bad_certificates_end_the_login),
         Check::new(DISCOVERY, checks::metadata_is_not_fetched_over_bad_certificates),

@@ -81,8 +81,17 @@ impl Scenario for Admin {
     type Seen = Seen;
     const ID: &'static str = "idp-admin";
     const TITLE: &'static str = "registers, disables, launches and sets lifetimes by hooks";
-    const AFTER: &'static [&'static str] =
-        &["idp-login", "idp-expiry", "idp-max-age", "idp-mfa", "idp-probe/login-pages", "idp-public", "idp-second"];
+    const AFTER: &'static [&'static str] = &[
+        "idp-login",
+        "idp-expiry",
+        "idp-max-age",
+        "idp-reauth",
+        "idp-acr",
+        "idp-mfa",
+        "idp-probe/login-pages",
+        "idp-public",
+        "idp-second",
+    ];
     const IN_SESSION: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.wildcard-registration-refused", wildcards_match_nothing),

@@ -192,7 +192,7 @@ fn typed_words(user: &User, typed: &[Typed]) -> Vec<String> {
         .map(|typed| match typed {
             Typed::UserName => "user name",
             Typed::Password => "password",
-            Typed::OneTimeCode => "one-time code",
+            Typed::OneTimeCode | Typed::HardwareCode => "one-time code",
             Typed::Consent => "consent",
             Typed::Other if by_passkey => "passkey",
             Typed::Other => "other",

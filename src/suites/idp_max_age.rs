@@ -70,24 +70,29 @@ impl Scenario for MaxAge {
         let mut before = main.id_token.as_ref().and_then(|token| token.seconds("auth_time"));
         if stage.wants("sl1.idp.max-age-reauth") {
             stage.wait_until(main.at + Duration::from_secs(3), "max_age=1 to be exceeded").await;
-            let one = again(stage, "1", before).await?;
+            let one = again(stage, stage.request("main")?.set("max_age", "1"), "max_age=1", before).await?;
             before = one.id_token.as_ref().and_then(|token| token.seconds("auth_time")).or(before);
             seen.one = Some(one);
         }
         if stage.wants("sl1.idp.max-age-zero") {
             stage.wait_until(Instant::now() + Duration::from_secs(2), "a login to be older than max_age=0").await;
-            seen.zero = Some(again(stage, "0", before).await?);
+            seen.zero = Some(again(stage, stage.request("main")?.set("max_age", "0"), "max_age=0", before).await?);
         }
         Ok(seen)
     }
 }
 
-async fn again(stage: &Stage, max_age: &str, before: Option<i64>) -> Result<Again, Obstacle> {
+/// Sends a request in the main user's session, and types again what it asks for.
+pub(super) async fn again(
+    stage: &Stage,
+    request: crate::counterpart::relying_party::AuthzRequest,
+    parameter: &str,
+    before: Option<i64>,
+) -> Result<Again, Obstacle> {
     let world = &stage.world;
     let context = world.signed_in()?.context.clone();
     let user = world.idp.users.first().ok_or_else(|| Obstacle::config("idp.users is not configured", "Add a test user."))?;
-    let request = stage.request("main")?.set("max_age", max_age);
-    let what = format!("authorization request with max_age={max_age}");
+    let what = format!("authorization request with {parameter}");
     let mut page = context.page(stage.scenario).await?;
     let landing = page.go(Visit::Get(request.url(world.endpoint("authorization_endpoint")?)), &what).await?;
     let asked = asks_for_credentials(&landing);
@@ -104,14 +109,15 @@ async fn again(stage: &Stage, max_age: &str, before: Option<i64>) -> Result<Agai
         stage.classify(&request, &landing, &what)
     };
     if let Some(code) = &authz.code {
-        let token = TokenRequest::code(&request, code, &format!("token request, max_age={max_age}")).login("re-authentication");
+        let token = TokenRequest::code(&request, code, &format!("token request, {parameter}")).login("re-authentication");
         seen.id_token = stage.token(&token, None).await?.1.id_token;
     }
     seen.authz = Some(authz.seen);
     Ok(seen)
 }
 
-fn judge(again: &Again, what: &str) -> Judgement {
+/// Was somebody asked, and did `auth_time` move?
+pub(super) fn judge(again: &Again, what: &str) -> Judgement {
     let cites = || {
         again.authz.iter().flat_map(|authz| authz.cites.iter().rev()).chain(again.id_token.iter().map(|token| &token.exchange))
     };

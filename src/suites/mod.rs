@@ -15,14 +15,17 @@ pub mod app_thirdparty;
 pub mod app_tls;
 pub mod app_unsolicited;
 mod blocks;
+pub mod idp_acr;
 pub mod idp_admin;
 pub mod idp_client_auth;
+pub mod idp_commands;
 pub mod idp_expiry;
 pub mod idp_login;
 pub mod idp_max_age;
 pub mod idp_mfa;
 pub mod idp_probe;
 pub mod idp_public;
+pub mod idp_reauth;
 pub mod idp_redirector;
 pub mod idp_samples;
 pub mod idp_second;
@@ -33,7 +36,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 43] = [
+static ALL: [&dyn Suite; 47] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -59,6 +62,10 @@ static ALL: [&dyn Suite; 43] = [
     /* SL1    idp  */ &Of::<idp_redirector::Logout>::new(),
     /* SL1    idp  */ &Of::<idp_samples::Samples>::new(),
     /* SL1    idp  */ &Of::<idp_probe::announcements::Announcements>::new(),
+    /* SL2    idp  */ &Of::<idp_acr::Acr>::new(),
+    /* SL2    idp  */ &Of::<idp_reauth::Reauth>::new(),
+    /* SL2    idp  */ &Of::<idp_commands::CommandsSent>::new(),
+    /* SL2    idp  */ &Of::<idp_probe::classes::Classes>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),

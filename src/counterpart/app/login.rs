@@ -127,14 +127,10 @@ fn transaction(app: &App, connection: usize, browser: String, return_to: String,
 
 fn parameters(app: &App, transaction: &Transaction, state: &str, scope: &str) -> Vec<(&'static str, String)> {
     let plain = app.has(Defect::PkceS256);
-    let mut redirect_uri = app.redirect_uri();
-    if app.has(Defect::RedirectUriHttps) {
-        redirect_uri = redirect_uri.replacen("https:", "http:", 1);
-    }
     let mut all = vec![
         ("response_type", if app.has(Defect::ResponseTypeCode) { "code id_token" } else { "code" }.to_owned()),
         ("client_id", app.client_id(transaction.connection).to_owned()),
-        ("redirect_uri", redirect_uri),
+        ("redirect_uri", app.redirect_uri()),
         ("scope", scope.to_owned()),
         ("state", state.to_owned()),
         ("code_challenge", if plain { transaction.verifier.clone() } else { sha256_b64(&transaction.verifier) }),

@@ -174,7 +174,8 @@ impl App {
     }
 
     fn redirect_uri(&self) -> String {
-        self.url("/callback")
+        let scheme = if self.has(Defect::RedirectUriHttps) { "http" } else { "https" };
+        format!("{scheme}://{HOST}/callback")
     }
 
     fn command_endpoint(&self) -> String {

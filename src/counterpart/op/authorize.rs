@@ -2,10 +2,11 @@
 
 use url::form_urlencoded;
 
+use super::classes::{self, Met};
 use super::http::{In, Reply, encode};
 use super::request::{Refusal, from_browser};
-use super::state::{AuthorizationRequest, Code, Grant, Interaction, Session, State};
-use super::{Op, TENANT, id_token, login, pages};
+use super::state::{Authentication, AuthorizationRequest, Code, Grant, Interaction, Session, State};
+use super::{ACR, Op, TENANT, id_token, login, pages};
 use crate::counterpart::twist::Twist;
 use crate::wire::jose::{random, unb64};
 
@@ -62,8 +63,11 @@ fn decide(op: &Op, state: &mut State, session: Option<&Session>, interaction: In
         && asked.prompt_none
         && let Some(half) = half
     {
-        return grant_code(op, state, asked, &half.user, op.now(), id);
+        let half = Authentication { user: half.user.clone(), at_ms: op.clock.now_ms(), strong: false };
+        return grant_code(op, state, asked, &half, ACR.into(), id);
     }
+    let nobody = session.is_none_or(|session| session.signed_in.is_none());
+    let prompt_none = asked.prompt_none && !(nobody && op.twist(Twist::PromptNoneNoSession));
     let signed_in = session
         .and_then(|session| session.signed_in.as_ref())
         .filter(|authentication| state.accounts.get(&authentication.user).is_some_and(|account| !account.disabled))
@@ -72,17 +76,54 @@ fn decide(op: &Op, state: &mut State, session: Option<&Session>, interaction: In
         if !in_tenant(op, asked) {
             return respond_error(op, asked, "access_denied", "the user does not belong to that tenant");
         }
-        return grant_code(op, state, asked, &authentication.user, authentication.at_ms / 1000, id);
+        let before = authentication.at_ms < interaction.started_ms;
+        if !fits_hint(op, state, asked, &authentication.user) {
+            // Whoever just signed in is not the one who was asked for; a session of somebody else may be replaced.
+            if before && !asked.prompt_none {
+                return to_page(op, state, interaction, id, "/login");
+            }
+            return respond_error(op, asked, "login_required", "somebody else is signed in");
+        }
+        if asked.prompt_none && op.twist(Twist::PromptNoneSession) {
+            return respond_error(op, asked, "login_required", "the user has to sign in");
+        }
+        return match classes::met(op, state, asked, authentication, before) {
+            Met::Yes(acr) => grant_code(op, state, asked, authentication, acr, id),
+            Met::Never => respond_error(op, asked, "unmet_authentication_requirements", "the user cannot reach that class"),
+            Met::Factor if asked.prompt_none => {
+                respond_error(op, asked, "interaction_required", "the user has to use the second authenticator")
+            }
+            Met::Factor => to_page(op, state, interaction, id, "/login/hardware"),
+        };
     }
-    if asked.prompt_none {
+    if prompt_none {
         return respond_error(op, asked, "login_required", "the user has to sign in");
     }
+    to_page(op, state, interaction, id, "/login")
+}
+
+/// Keeps the request and shows a page that leads back to it.
+fn to_page(op: &Op, state: &mut State, interaction: Interaction, id: Option<&str>, page: &str) -> Reply {
     let id = match id {
         Some(id) => id.to_owned(),
         None => keep(state, interaction),
     };
     let back = format!("/authorize?interaction={id}");
-    Reply::see_other(op.url(&format!("/login?{}", encode([("return_to", back.as_str())]))))
+    Reply::see_other(op.url(&format!("{page}?{}", encode([("return_to", back.as_str())]))))
+}
+
+/// The user did not want to go on with a request.
+pub fn cancel(op: &Op, state: &mut State, id: &str) -> Reply {
+    match state.interactions.remove(id) {
+        Some(interaction) => respond_error(op, &interaction.request, "access_denied", "the user cancelled"),
+        None => Reply::page(400, pages::error("This login is over. Start again at the application.")),
+    }
+}
+
+/// Is this the user of the `id_token_hint`?
+fn fits_hint(op: &Op, state: &State, asked: &AuthorizationRequest, user: &str) -> bool {
+    let sub = || Some(id_token::subject(op, state.clients.get(&asked.client_id), state.accounts.get(user)?));
+    asked.hint.is_none() || sub() == asked.hint
 }
 
 /// Does the authentication satisfy `prompt=login` and `max_age` (OIDC Core 3.1.2.1)? One made for this very request always does.
@@ -90,11 +131,13 @@ fn is_enough(op: &Op, interaction: &Interaction, authenticated_ms: i64) -> bool 
     let asked = &interaction.request;
     let age_ms = op.clock.now_ms() - authenticated_ms;
     // 0 means "now": equivalent to prompt=login even when no millisecond has passed.
-    let too_old = asked.max_age.is_some_and(|seconds| seconds == 0 || age_ms > seconds * 1000);
+    let forgotten = op.twist(Twist::AcrWithMaxAge) && !asked.classes.values.is_empty();
+    let too_old = !forgotten && asked.max_age.is_some_and(|seconds| seconds == 0 || age_ms > seconds * 1000);
+    let again = asked.prompt_login && !op.twist(Twist::PromptLogin);
     if op.twist(Twist::MaxAgePromptNone) && asked.prompt_none {
         return true;
     }
-    authenticated_ms >= interaction.started_ms || !(asked.prompt_login || too_old)
+    authenticated_ms >= interaction.started_ms || !(again || too_old)
 }
 
 /// `organization` asks for any organisation's account; another value names one (Connect Enterprise Extensions).
@@ -107,8 +150,8 @@ fn grant_code(
     op: &Op,
     state: &mut State,
     asked: &AuthorizationRequest,
-    user: &str,
-    authenticated: i64,
+    login: &Authentication,
+    acr: String,
     interaction: Option<&str>,
 ) -> Reply {
     if asked.pushed.as_ref().is_some_and(|handle| state.pushed.remove(handle).is_none()) {
@@ -117,7 +160,7 @@ fn grant_code(
     if let Some(id) = interaction {
         state.interactions.remove(id);
     }
-    let code = issue(op, state, asked.clone(), user, authenticated);
+    let code = issue(op, state, asked.clone(), login, acr);
     let mut response = vec![("code", code.clone())];
     if let Some(sent) = &asked.state {
         response.push(("state", if op.twist(Twist::ResponseTypeCode) { decoded(sent) } else { sent.clone() }));
@@ -134,19 +177,21 @@ fn grant_code(
 }
 
 /// Makes a grant and a code for it.
-pub fn issue(op: &Op, state: &mut State, asked: AuthorizationRequest, user: &str, authenticated: i64) -> String {
+pub fn issue(op: &Op, state: &mut State, asked: AuthorizationRequest, login: &Authentication, acr: String) -> String {
     let now = op.now();
-    let account = state.accounts.get(user);
+    let account = state.accounts.get(&login.user);
     let grant = Grant {
         client_id: asked.client_id.clone(),
         account: account.map(|account| account.id.clone()).unwrap_or_default(),
-        user: user.to_owned(),
+        user: login.user.clone(),
         sub: account.map(|account| id_token::subject(op, state.clients.get(&asked.client_id), account)).unwrap_or_default(),
         scope: asked.scope.clone(),
-        auth_time: if op.twist(Twist::AuthTimeUnchangedOnSso) { now } else { authenticated },
+        auth_time: if op.twist(Twist::AuthTimeUnchangedOnSso) { now } else { login.at_ms / 1000 },
         // The generic value is answered by the absence of the claim, so that the claim has one value per user.
         tenant: asked.tenant.as_deref().filter(|tenant| *tenant != "organization").map(|_| TENANT.to_owned()),
         acr_asked: asked.acr_asked,
+        acr,
+        strong: login.strong,
         max_age_asked: asked.max_age.is_some(),
         revoked: false,
     };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::state::{Account, Grant, State};
-use super::{ACR, Op, RegisteredClient, TENANT};
+use super::{Op, RegisteredClient, TENANT};
 use crate::counterpart::twist::Twist;
 use crate::wire::{
     jose::{random, sha256_b64},
@@ -53,8 +53,8 @@ fn claims(op: &Op, state: &State, grant: &Grant, nonce: Option<&str>, again: boo
         "iat": now,
         "exp": now + lifetime,
         "auth_time": grant.auth_time,
-        "acr": ACR,
-        "amr": ["pwd", "otp", "mfa"],
+        "acr": grant.acr,
+        "amr": if grant.strong && !op.twist(Twist::AmrMatchesRequest) { json!(["pwd", "otp", "hwk", "mfa"]) } else { json!(["pwd", "otp", "mfa"]) },
         "session_expiry": now + session_lifetime(op, state),
         "jti": random(18),
     });
@@ -91,7 +91,7 @@ fn spoil(op: &Op, claims: &mut Value, grant: &Grant, again: bool) {
     if op.twist(Twist::AssertionIdentifier) {
         claims["jti"] = "assertion".into();
     }
-    if op.twist(Twist::IdTokenAcr) && !grant.acr_asked {
+    if grant.acr.is_empty() || (op.twist(Twist::IdTokenAcr) && !grant.acr_asked) {
         remove(claims, "acr");
     }
     if op.twist(Twist::IdTokenAmr) {

@@ -2,7 +2,7 @@
 
 use super::http::{In, Reply, get};
 use super::state::{Authentication, FirstFactor, Session, State};
-use super::{Op, authorize, pages, totp};
+use super::{Op, OpUser, authorize, pages, totp};
 use crate::counterpart::twist::Twist;
 use crate::wire::jose::{random, sha256_b64};
 
@@ -71,7 +71,7 @@ pub fn code(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
     // A new id for the session, so that one planted in the browser before the login is worth nothing.
     state.sessions.remove(&id);
     let id = random(32);
-    let signed_in = Some(Authentication { user: half.user, at_ms: op.clock.now_ms() });
+    let signed_in = Some(Authentication { user: half.user, at_ms: op.clock.now_ms(), strong: false });
     let session = Session { csrf: random(16), signed_in, first_factor: None };
     state.sessions.insert(id.clone(), session.clone());
     if op.twist(Twist::No307)
@@ -81,13 +81,58 @@ pub fn code(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
         reply.status = if reply.status == 303 { 307 } else { reply.status };
         return with_cookie(reply, &id);
     }
-    let target = if return_to.starts_with('/') && !return_to.starts_with("//") { op.url(&return_to) } else { return_to };
-    with_cookie(Reply::see_other(target), &id)
+    with_cookie(back(op, return_to), &id)
+}
+
+fn back(op: &Op, return_to: String) -> Reply {
+    let own = return_to.starts_with('/') && !return_to.starts_with("//");
+    Reply::see_other(if own { op.url(&return_to) } else { return_to })
+}
+
+/// Page of the second authenticator, for who is signed in.
+pub fn hardware_page(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
+    let Some(return_to) = destination(op, &request.query) else { return unknown_destination() };
+    match session(state, request) {
+        Some(session) if session.signed_in.is_some() => Reply::page(200, pages::hardware(&session.csrf, &return_to, None)),
+        _ => Reply::see_other(op.url(&format!("/login?{}", super::http::encode([("return_to", return_to.as_str())])))),
+    }
+}
+
+/// Its form. The session goes on with the higher class, under a new id.
+pub fn hardware(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
+    let (id, mut session, return_to) = match submitted(op, state, request) {
+        Ok(submitted) => submitted,
+        Err(refused) => return refused,
+    };
+    if get(&request.form, "cancel").is_some() {
+        let interaction = return_to.strip_prefix("/authorize?interaction=").unwrap_or_default();
+        return authorize::cancel(op, state, interaction);
+    }
+    let Some(signed_in) = &mut session.signed_in else {
+        return Reply::page(400, pages::error("Sign in first."));
+    };
+    let attempt = FirstFactor { user: signed_in.user.clone(), attempt: return_to.clone() };
+    let typed = get(&request.form, "code").unwrap_or_default();
+    if !is_right(op, state, &attempt, typed, |user| &user.hardware) {
+        let again = pages::hardware(&session.csrf, &return_to, Some("The code is wrong or was used before."));
+        return Reply::page(200, again);
+    }
+    signed_in.strong = true;
+    session.csrf = random(16);
+    state.sessions.remove(&id);
+    let id = random(32);
+    state.sessions.insert(id.clone(), session);
+    with_cookie(back(op, return_to), &id)
 }
 
 fn code_is_right(op: &Op, state: &mut State, half: &FirstFactor, typed: &str) -> bool {
+    is_right(op, state, half, typed, |user| &user.totp)
+}
+
+fn is_right(op: &Op, state: &mut State, half: &FirstFactor, typed: &str, secret: fn(&OpUser) -> &String) -> bool {
     let Some(account) = state.accounts.get(&half.user).filter(|account| !account.disabled) else { return false };
-    if !totp::matches(&account.user.totp, typed, op.now()) {
+    let secret = secret(&account.user);
+    if secret.is_empty() || !totp::matches(secret, typed, op.now()) {
         return false;
     }
     let scope = if account.user.reusable_codes { &half.attempt } else { "" };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::http::Reply;
-use super::{ACR, Op};
+use super::{ACR, ACR_HARDWARE, Op};
 use crate::counterpart::twist::Twist;
 use crate::wire::jose::{b64, random};
 
@@ -32,12 +32,14 @@ pub fn discovery(op: &Op) -> Reply {
         "dpop_signing_alg_values_supported": signing,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
-        "acr_values_supported": [ACR],
+        "acr_values_supported": [ACR, ACR_HARDWARE],
         "claims_supported": [
             "iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "acr", "amr", "session_expiry", "jti", "tenant",
             "name", "preferred_username", "email"
         ],
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
@@ -45,6 +47,11 @@ pub fn discovery(op: &Op) -> Reply {
         && let Some(members) = document.as_object_mut()
     {
         members.remove("jwks_uri");
+    }
+    if op.twist(Twist::AcrSupportedAdvertised)
+        && let Some(members) = document.as_object_mut()
+    {
+        members.remove("acr_values_supported");
     }
     if op.twist(Twist::DiscoveryIssuerMatch) {
         document["issuer"] = format!("{}/", op.issuer).into();

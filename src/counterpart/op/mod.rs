@@ -1,4 +1,5 @@
-//! The reference identity service: an OpenID Provider that conforms to IPSIE SL1, with login pages, password and one-time code.
+//! The reference identity service: an OpenID Provider that conforms to IPSIE SL2, with login pages, password, one-time code, and the
+//! code of a second authenticator for those who ask for the higher class.
 //!
 //! ```text
 //! TLS front ──> route ──> metadata | authorize + login | token | userinfo | logout | portal | operator
@@ -10,7 +11,9 @@
 
 mod access;
 mod authorize;
+mod classes;
 mod client_auth;
+mod commands;
 pub(crate) mod dns;
 mod dpop;
 pub(super) mod hello;
@@ -46,6 +49,8 @@ use state::{Account, State};
 
 /// The class that every login of the service meets; also in `acr_values_supported`.
 pub const ACR: &str = "urn:ipsie-conform:acr:mfa";
+/// The higher class: the code of a second authenticator besides.
+pub const ACR_HARDWARE: &str = "urn:ipsie-conform:acr:hardware";
 /// The tenant its users belong to.
 pub const TENANT: &str = "organization-1";
 
@@ -87,6 +92,8 @@ pub struct RegisteredClient {
     pub encrypt_id_token: bool,
     /// Where the portal's tile leads (OIDC Core 4).
     pub initiate_login_uri: Option<String>,
+    /// Origin of its endpoints for commands, logout tokens and revocation requests.
+    pub receiver: Option<String>,
 }
 
 /// A user of the service.
@@ -98,6 +105,8 @@ pub struct OpUser {
     pub password: String,
     /// Base32 secret of the one-time codes.
     pub totp: String,
+    /// As `totp`, of the second authenticator; empty for users who have none.
+    pub hardware: String,
     /// May a one-time code be used again in another login within its time step? RFC 6238 5.2 wants it refused, and `false` does
     /// that. Test runs sign in several times within seconds, and would wait up to 30 s for a new code each time; no clause of
     /// SL1 looks at it, so the embedded users have `true`: a code then works once per login, not once per user.
@@ -132,6 +141,8 @@ struct Op {
     salt: String,
     hook_token: String,
     clock: Clock,
+    /// Sends commands; the handlers themselves run elsewhere.
+    runtime: tokio::runtime::Handle,
     state: Mutex<State>,
 }
 
@@ -206,6 +217,7 @@ impl ReferenceOp {
             salt: random(16),
             hook_token: config.hook_token,
             clock: Clock::default(),
+            runtime: tokio::runtime::Handle::current(),
             state: Mutex::new(state),
         });
 

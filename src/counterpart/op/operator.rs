@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::http::{In, Reply};
-use super::state::{Account, State};
-use super::{Op, RegisteredClient, portal};
+use super::state::{Account, Session, State};
+use super::{Op, RegisteredClient, commands, id_token, portal};
 use crate::counterpart::twist::Twist;
 use crate::model::target::ClientAuth;
-use crate::wire::jose::{random, sha256_b64};
+use crate::wire::jose::{random, sha256_b64, unb64};
 
 /// `POST /operator/...`
 pub fn hook(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
@@ -34,6 +34,7 @@ pub fn hook(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
             }
             None => problem("seconds is not a positive number"),
         },
+        "revoke-user-sessions" => revoke(op, state, &body),
         "portal-launch" => launch(op, state, text("user")),
         _ => Reply::status(404),
     }
@@ -56,6 +57,27 @@ fn with_account(state: &mut State, name: &str, change: impl FnOnce(&mut Account)
         }
         None => problem("the user is not known"),
     }
+}
+
+/// Ends a user's sessions and grants, and tells the applications by one delivery binding.
+fn revoke(op: &Op, state: &mut State, body: &Value) -> Reply {
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    let user = text("user");
+    let Some(account) = state.accounts.get(user).cloned() else { return problem("the user is not known") };
+    if !op.twist(Twist::RevokedSessionNeedsLogin) {
+        let signed_in = |session: &Session| session.signed_in.as_ref().is_some_and(|login| login.user == user);
+        state.sessions.retain(|_, session| !signed_in(session));
+    }
+    for grant in state.grants.values_mut().filter(|grant| grant.account == account.id) {
+        grant.revoked = true;
+    }
+    for client in state.clients.values() {
+        let sub = id_token::subject(op, Some(client), &account);
+        if let Some(message) = commands::message(op, client, &sub, text("binding")) {
+            commands::send(op, message, text("receiver").parse().ok(), unb64(text("receiver_ca")).unwrap_or_default());
+        }
+    }
+    Reply::json(200, &json!({"user": user}))
 }
 
 /// Registers a public client with one complete redirect URI.

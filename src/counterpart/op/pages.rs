@@ -51,6 +51,21 @@ pub fn code(csrf: &str, return_to: &str, problem: Option<&str>) -> String {
     page("Second step", &body)
 }
 
+/// Code of the second authenticator.
+pub fn hardware(csrf: &str, return_to: &str, problem: Option<&str>) -> String {
+    let body = format!(
+        "{}<form method=\"post\" action=\"/login/hardware\">{}{}\
+         <label for=\"code\">Code of your hardware authenticator</label>\
+         <input id=\"code\" name=\"code\" type=\"text\" inputmode=\"numeric\" autocomplete=\"one-time-code\" maxlength=\"6\">\
+         <button type=\"submit\">Verify</button>\
+         <button type=\"submit\" name=\"cancel\" value=\"1\">Cancel</button></form>",
+        message(problem),
+        hidden("csrf", csrf),
+        hidden("return_to", return_to),
+    );
+    page("One more step", &body)
+}
+
 /// Why nothing else can be shown.
 pub fn error(text: &str) -> String {
     page("That did not work", &format!("<p class=\"message\" role=\"alert\">{}</p>", escape(text)))

@@ -1,8 +1,8 @@
 //! The application portal, whose tiles start at the application (OIDC Core 4), and the end of a session (OIDC RP-Initiated Logout).
 
 use super::http::{In, Pairs, Reply, encode, get};
-use super::state::{AuthorizationRequest, State};
-use super::{Op, authorize, login, pages};
+use super::state::{Authentication, AuthorizationRequest, State};
+use super::{ACR, Op, authorize, login, pages};
 use crate::counterpart::twist::Twist;
 
 /// `/portal`.
@@ -26,7 +26,13 @@ pub fn launch_url(op: &Op, state: &mut State, client_id: &str, user: &str) -> Op
         let redirect_uri = client.redirect_uris.first()?.clone();
         let asked =
             AuthorizationRequest { redirect_uri: redirect_uri.clone(), ..AuthorizationRequest::bare(client_id, "openid") };
-        let code = authorize::issue(op, state, asked, user, op.now());
+        let code = authorize::issue(
+            op,
+            state,
+            asked,
+            &Authentication { user: user.to_owned(), at_ms: op.clock.now_ms(), strong: false },
+            ACR.into(),
+        );
         return Some(format!("{redirect_uri}?{}", encode([("code", code.as_str()), ("iss", &op.issuer)])));
     }
     let separator = if initiate.contains('?') { '&' } else { '?' };

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::classes::Asked;
 use super::http::{In, Pairs, Reply, get, repeated};
 use super::state::{AuthorizationRequest, PUSHED_LIFETIME_S, Pushed, State};
 use super::{Op, RegisteredClient, client_auth};
@@ -41,18 +42,25 @@ pub enum Way {
 }
 
 /// Checks a request that came through the browser; a `request_uri` is replaced by what was pushed.
-pub fn from_browser(op: &Op, state: &mut State, parameters: &Pairs) -> Result<AuthorizationRequest, Refusal> {
-    let Some(handle) = get(parameters, "request_uri") else {
-        return check(op, state, parameters, Way::Browser);
+pub fn from_browser(op: &Op, state: &mut State, query: &Pairs) -> Result<AuthorizationRequest, Refusal> {
+    let Some(handle) = get(query, "request_uri") else {
+        return check(op, state, query, Way::Browser);
     };
     let now = op.now();
     let pushed = state
         .pushed
         .get(handle)
-        .filter(|pushed| pushed.expires >= now && get(parameters, "client_id") == Some(&pushed.client_id))
+        .filter(|pushed| pushed.expires >= now && get(query, "client_id") == Some(&pushed.client_id))
         .ok_or_else(|| Refusal::Page("The pushed request is not known, is over, or belongs to another client.".into()))?
         .clone();
-    let request = check(op, state, &pushed.parameters, Way::Pushed)?;
+    let mut parameters = pushed.parameters;
+    if op.twist(Twist::RequestIntegrityPar)
+        && let Some(value) = get(query, "acr_values")
+    {
+        parameters.retain(|(name, _)| name != "acr_values");
+        parameters.push(("acr_values".into(), value.to_owned()));
+    }
+    let request = check(op, state, &parameters, Way::Pushed)?;
     Ok(AuthorizationRequest { pushed: Some(handle.to_owned()), ..request })
 }
 
@@ -163,6 +171,14 @@ fn check(op: &Op, state: &mut State, sent: &Pairs, way: Way) -> Result<Authoriza
     {
         return Err(refuse("invalid_request", &format!("unknown parameter {name}")));
     }
+    let classes = Asked::read(value("acr_values"), value("claims"))
+        .map_err(|_| refuse("invalid_request", "the claims parameter is not JSON"))?;
+    let hint = match value("id_token_hint").filter(|_| !op.twist(Twist::IdTokenHintOtherUser)) {
+        None => None,
+        Some(token) => {
+            Some(hinted(op, token).ok_or_else(|| refuse("invalid_request", "id_token_hint is not an ID token of ours"))?)
+        }
+    };
     let mut nonce = value("nonce").map(str::to_owned);
     if op.twist(Twist::Nonce64) {
         nonce = nonce.map(|nonce| nonce.chars().take(32).collect());
@@ -178,12 +194,21 @@ fn check(op: &Op, state: &mut State, sent: &Pairs, way: Way) -> Result<Authoriza
         prompt_none: prompts.contains("none"),
         prompt_login: prompts.contains("login"),
         tenant: value("tenant").map(str::to_owned),
-        acr_asked: value("acr_values").is_some(),
+        acr_asked: !classes.values.is_empty() || classes.essential.is_some(),
+        classes,
+        hint,
         dpop_jkt: value("dpop_jkt").map(str::to_owned),
         pushed: None,
         scope: scope.clone(),
         redirect_uri: redirect_uri.clone(),
     })
+}
+
+/// Whom an ID token of this service is about, however old it is (OIDC Core 3.1.2.1).
+fn hinted(op: &Op, token: &str) -> Option<String> {
+    let token = jose::read(token).ok()?;
+    token.verify(&json!({"keys": [op.key.jwk()]})).ok()?;
+    token.claims["sub"].as_str().map(str::to_owned)
 }
 
 /// What the service has heard of; everything else is ignored as well (OIDC Core 3.1.2.1).

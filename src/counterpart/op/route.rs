@@ -28,6 +28,8 @@ fn dispatch(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
         ("POST", "/login") => login::password(op, state, request),
         ("GET", "/login/code") => login::code_page(op, state, request),
         ("POST", "/login/code") => login::code(op, state, request),
+        ("GET", "/login/hardware") => login::hardware_page(op, state, request),
+        ("POST", "/login/hardware") => login::hardware(op, state, request),
         ("POST", "/par") => request::push(op, state, request),
         ("POST", "/token") => token::token(op, state, request),
         ("GET" | "POST", "/userinfo") => access::userinfo(op, state, request),
@@ -37,9 +39,10 @@ fn dispatch(op: &Op, state: &mut State, request: &In<'_>) -> Reply {
         ("GET", "/portal") => portal::portal(op, state, request),
         ("POST", "/register") if op.twist(Twist::NoOpenDcr) => operator::open_registration(state, request),
         ("POST", path) if path.starts_with("/operator/") => operator::hook(op, state, request),
-        (_, "/authorize" | "/login" | "/login/code" | "/par" | "/token" | "/userinfo" | "/logout" | "/jwks") => {
-            Reply::page(405, pages::error("This address does not take requests of that method."))
-        }
+        (
+            _,
+            "/authorize" | "/login" | "/login/code" | "/login/hardware" | "/par" | "/token" | "/userinfo" | "/logout" | "/jwks",
+        ) => Reply::page(405, pages::error("This address does not take requests of that method.")),
         _ => Reply::page(404, pages::error("There is nothing at this address.")),
     }
 }

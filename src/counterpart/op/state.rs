@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::classes::Asked;
 use super::http::Pairs;
 use super::{OpUser, RegisteredClient};
 use crate::wire::jose::random;
@@ -40,6 +41,8 @@ pub struct Authentication {
     pub user: String,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
+    /// The second authenticator was used as well.
+    pub strong: bool,
 }
 
 /// A browser session, known by its cookie.
@@ -91,6 +94,10 @@ pub struct AuthorizationRequest {
     pub tenant: Option<String>,
     /// Were classes asked for?
     pub acr_asked: bool,
+    /// Which.
+    pub classes: Asked,
+    /// `sub` of a valid `id_token_hint`.
+    pub hint: Option<String>,
     /// Thumbprint of the DPoP key the code is bound to (RFC 9449 10).
     pub dpop_jkt: Option<String>,
     /// The PAR handle it came by; given up when the code is issued.
@@ -114,6 +121,8 @@ impl AuthorizationRequest {
             prompt_login: false,
             tenant: None,
             acr_asked: false,
+            classes: Asked::default(),
+            hint: None,
             dpop_jkt: None,
             pushed: None,
         }
@@ -148,6 +157,10 @@ pub struct Grant {
     pub tenant: Option<String>,
     /// Were classes asked for?
     pub acr_asked: bool,
+    /// `acr` of its ID tokens; empty for none, only under a defect.
+    pub acr: String,
+    /// The second authenticator was used.
+    pub strong: bool,
     /// Was `max_age` asked for?
     pub max_age_asked: bool,
     /// Set when a code or refresh token was presented twice.

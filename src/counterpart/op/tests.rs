@@ -245,6 +245,7 @@ fn parameters(changes: &[(&str, &str)]) -> http::Pairs {
     kept.chain(changes).filter(|(_, value)| !value.is_empty()).map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
+mod classes;
 mod defects;
 mod flow;
 mod refusals;

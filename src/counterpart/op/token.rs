@@ -4,8 +4,10 @@ use serde_json::json;
 
 use super::dpop::{self, Proof};
 use super::http::{In, Pairs, Reply, get, repeated};
-use super::state::{ACCESS_TOKEN_LIFETIME_S, AccessToken, AuthorizationRequest, CODE_LIFETIME_S, Code, RefreshToken, State};
-use super::{Op, access, authorize, client_auth, id_token, login};
+use super::state::{
+    ACCESS_TOKEN_LIFETIME_S, AccessToken, Authentication, AuthorizationRequest, CODE_LIFETIME_S, Code, RefreshToken, State,
+};
+use super::{ACR, Op, access, authorize, client_auth, id_token, login};
 use crate::counterpart::twist::Twist;
 use crate::model::target::ClientAuth;
 use crate::wire::jose::{random, sha256_b64, unb64};
@@ -223,7 +225,13 @@ fn password_grant(op: &Op, state: &mut State, form: &Pairs, client_id: &str) -> 
         return invalid_grant("the user name or the password is wrong");
     }
     let request = AuthorizationRequest::bare(client_id, get(form, "scope").unwrap_or("openid"));
-    let code = authorize::issue(op, state, request, name, op.now());
+    let code = authorize::issue(
+        op,
+        state,
+        request,
+        &Authentication { user: name.to_owned(), at_ms: op.clock.now_ms(), strong: false },
+        ACR.into(),
+    );
     let Some(code) = state.codes.remove(&code) else { return invalid_grant("the grant has ended") };
     answer(op, state, &code.grant, None, None, None, false)
 }

@@ -152,13 +152,15 @@ fn changed(shared: &Shared, which: usize, forgery: Forgery, claims: &mut Claims)
         }
         Forgery::ExpMissing => put("exp", Value::Null),
         Forgery::ExpString => put("exp", (now + 300).to_string().into()),
-        // exp stays after iat and nbf: nothing but the one claim is odd.
+        // exp and session_expiry stay after iat and nbf: nothing but the one claim is odd.
         Forgery::IatFuture => {
             put("iat", (now + DAY_S).into());
+            put("session_expiry", (now + DAY_S + 3600).into());
             put("exp", (now + DAY_S + 300).into());
         }
         Forgery::NbfFuture => {
             put("nbf", (now + DAY_S).into());
+            put("session_expiry", (now + DAY_S + 3600).into());
             put("exp", (now + DAY_S + 300).into());
         }
         Forgery::IatMissing => put("iat", Value::Null),

@@ -49,7 +49,7 @@ impl Document {
     pub(super) fn new(text: &str, url: &Url) -> Self {
         // Without scripts the content of <noscript> counts.
         let text = text.replace("<noscript>", "").replace("</noscript>", "");
-        let html = Html::parse_document(&text);
+        let html = crate::stage::html::parse(&text);
         let href = first(&html, "base[href]").and_then(|base| base.attr("href").map(str::to_owned));
         let base = href.and_then(|href| url.join(&href).ok()).unwrap_or_else(|| url.clone());
         Document { html, base }

@@ -29,6 +29,8 @@ pub struct Credentials {
     pub password: String,
     /// The authenticator.
     pub totp: Option<TotpSource>,
+    /// A second authenticator, for fields that say so.
+    pub hardware: Option<TotpSource>,
     /// The page's virtual authenticator holds a passkey of the user.
     pub passkey: bool,
     /// Longest time one login may take, without waits for the next one-time code; default 120 s.
@@ -40,7 +42,13 @@ impl Credentials {
     /// Of a user; make them once per run and user, and clone them.
     pub fn new(name: &str, password: &str, totp: Option<TotpSource>, passkey: bool) -> Self {
         let (name, password) = (name.to_owned(), password.to_owned());
-        Credentials { name, password, totp, passkey, within: Duration::from_secs(120), refused: Arc::default() }
+        Credentials { name, password, totp, hardware: None, passkey, within: Duration::from_secs(120), refused: Arc::default() }
+    }
+
+    /// The same user, whose refused password says nothing of the shared one: for pages that ask again whatever is typed.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Credentials { refused: Arc::default(), ..self.clone() }
     }
 
     /// Where the password was refused, once it was.
@@ -60,6 +68,8 @@ pub enum Typed {
     UserName,
     Password,
     OneTimeCode,
+    /// The code of a second authenticator.
+    HardwareCode,
     Consent,
     /// An account chooser, a notice, a passkey prompt, or a value of an explicit step.
     Other,

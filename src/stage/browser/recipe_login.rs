@@ -108,9 +108,11 @@ impl<'a> Login<'a> {
     }
 
     /// A fresh one-time code; the time it had to be waited for does not count against the login.
-    pub(super) async fn code(&mut self) -> Result<String, SignInFault> {
-        let Some(source) = &self.who.totp else {
-            return Err(self.stuck("the page asks for a one-time code, but the user has no `totp` secret in the target file"));
+    pub(super) async fn code(&mut self, hardware: bool) -> Result<String, SignInFault> {
+        let (source, key) = if hardware { (&self.who.hardware, "hardware_totp") } else { (&self.who.totp, "totp") };
+        let Some(source) = source else {
+            let why = format!("the page asks for a one-time code, but the user has no `{key}` secret in the target file");
+            return Err(self.stuck(why));
         };
         let (code, waited) = source.code().await;
         self.end += waited;
@@ -168,7 +170,7 @@ impl<'a> Login<'a> {
     fn refused_again(&self, wants: &Wants) -> Result<(), SignInFault> {
         if wants.password.is_some() && self.typed(Typed::Password) {
             Err(self.refuse("password"))
-        } else if !wants.code.is_empty() && wants.password.is_none() && self.typed(Typed::OneTimeCode) {
+        } else if !wants.code.is_empty() && wants.password.is_none() && self.typed(code_kind(wants.hardware)) {
             Err(self.refuse("one-time code"))
         } else if wants.name.is_some() && wants.password.is_none() && self.done.typed.last() == Some(&Typed::UserName) {
             Err(self.refuse("user name"))
@@ -183,8 +185,9 @@ impl<'a> Login<'a> {
         let at = |index: usize| page.fields[index].at.clone();
         let click = |index: usize| [Act::Click { at: page.buttons[index].at.clone() }];
         // A passkey stands for the password, or after it for the second factor.
+        let asks_for_less = wants.password.is_none() && wants.name.is_none() && wants.code.is_empty();
         if let Some(button) = wants.passkey.filter(|_| self.who.passkey && !self.typed(Typed::Other))
-            && (self.who.password.is_empty() || (self.typed(Typed::Password) && wants.password.is_none()))
+            && (self.who.password.is_empty() || (self.typed(Typed::Password) && wants.password.is_none()) || asks_for_less)
         {
             self.note(Typed::Other);
             return self.act(&click(button), "sign in: passkey").await;
@@ -209,7 +212,7 @@ impl<'a> Login<'a> {
         }
         // Some forms have a field for the code from the beginning; without an authenticator it stays empty.
         if !wants.code.is_empty() && (wants.password.is_none() || self.who.totp.is_some()) {
-            let code = self.code().await?;
+            let code = self.code(wants.hardware).await?;
             let single = wants.code.len() == 1;
             for (place, index) in wants.code.iter().enumerate() {
                 let digit = code.get(place..=place).unwrap_or_default();
@@ -217,7 +220,7 @@ impl<'a> Login<'a> {
                 acts.push(Act::Fill { at: at(*index), with, secret: single });
                 last = Some(at(*index));
             }
-            given.push(Typed::OneTimeCode);
+            given.push(code_kind(wants.hardware));
         }
         if let Some(last) = last {
             acts.push(match read::go_button(&page) {
@@ -225,7 +228,7 @@ impl<'a> Login<'a> {
                 None => Act::Submit { at: last },
             });
             let step = match given[..] {
-                [.., Typed::OneTimeCode] => "sign in: one-time code",
+                [.., Typed::OneTimeCode | Typed::HardwareCode] => "sign in: one-time code",
                 [.., Typed::Password] => "sign in: password",
                 _ => "sign in: user name",
             };
@@ -247,6 +250,10 @@ impl<'a> Login<'a> {
         }
         Err(self.stuck("no field for a user name, password or one-time code and no button of consent was found"))
     }
+}
+
+fn code_kind(hardware: bool) -> Typed {
+    if hardware { Typed::HardwareCode } else { Typed::OneTimeCode }
 }
 
 /// A page's address for a message: what stands behind the path may be anything.

@@ -1,7 +1,7 @@
 //! What a page wants from the user, told by the page itself. Pure functions.
 
 use super::recipe_words::{
-    CODE, FEDERATED, GO, NAME, NEW_PASSKEY, NO, NOT_CODE, NOT_NOW, OTHER_ACCOUNT, PASSKEY, STAY, YES, has,
+    CODE, FEDERATED, GO, HARDWARE, NAME, NEW_PASSKEY, NO, NOT_CODE, NOT_NOW, OTHER_ACCOUNT, PASSKEY, STAY, YES, has,
 };
 use super::{Button, Field, Landing};
 
@@ -14,6 +14,8 @@ pub(super) struct Wants {
     pub password: Option<usize>,
     /// A one-time code: one field, or one field per digit.
     pub code: Vec<usize>,
+    /// The code is that of a second authenticator.
+    pub hardware: bool,
     /// A passkey can be used.
     pub passkey: Option<usize>,
     /// Consent, or a notice to go on from.
@@ -40,7 +42,7 @@ fn is_code(field: &Field) -> bool {
     let length = field.max_length.is_some_and(|length| (6..=8).contains(&length));
     let numeric = field.inputmode == "numeric" || matches!(field.kind.as_str(), "number" | "tel");
     field.autocomplete.contains("one-time-code")
-        || (named(field, &CODE) && !field.autocomplete.contains("password"))
+        || ((named(field, &CODE) || named(field, &HARDWARE)) && !field.autocomplete.contains("password"))
         || (field.kind != "password" && !named(field, &NAME) && (length || field.inputmode == "numeric") && (length || numeric))
 }
 
@@ -70,6 +72,7 @@ pub(super) fn wants(page: &Landing) -> Wants {
     } else {
         wants.code.extend(fields.iter().position(is_code));
     }
+    wants.hardware = wants.code.first().is_some_and(|index| named(&fields[*index], &HARDWARE));
     let passwords = || (0..fields.len()).filter(|i| fields[*i].kind == "password" && !wants.code.contains(i));
     // A page that lets the user choose a new password is no login page.
     wants.password = passwords().find(|i| fields[*i].autocomplete != "new-password");

@@ -55,17 +55,23 @@ impl Login<'_> {
     async fn fill(&mut self, at: &str, with: &str, typed: &mut Vec<Typed>) -> Result<Act, SignInFault> {
         let mut text = with.replace("{username}", &self.who.name).replace("{password}", &self.who.password);
         let (password, code) = (with.contains("{password}"), with.contains("{totp}"));
+        let hardware = with.contains("{hardware_totp}");
         if code {
-            let fresh = self.code().await?;
+            let fresh = self.code(false).await?;
             text = text.replace("{totp}", &fresh);
+        }
+        if hardware {
+            let fresh = self.code(true).await?;
+            text = text.replace("{hardware_totp}", &fresh);
         }
         typed.push(match () {
             () if password => Typed::Password,
             () if code => Typed::OneTimeCode,
+            () if hardware => Typed::HardwareCode,
             () if with.contains("{username}") => Typed::UserName,
             () => Typed::Other,
         });
-        Ok(Act::Fill { at: at.to_owned(), with: text, secret: password || code })
+        Ok(Act::Fill { at: at.to_owned(), with: text, secret: password || code || hardware })
     }
 
     /// Does what was gathered.

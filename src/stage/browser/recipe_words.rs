@@ -38,6 +38,9 @@ pub(super) const CODE: [&str; 16] = [
     "ワンタイム",
     "認証コード",
 ];
+/// In names and labels of fields for the code of a second authenticator.
+pub(super) const HARDWARE: [&str; 2] = ["hardware", "second authenticator"];
+
 /// In names of other fields for codes.
 pub(super) const NOT_CODE: [&str; 9] = ["country", "postal", "zip", "promo", "invite", "coupon", "area", "discount", "language"];
 /// On buttons that lead away from the login.

@@ -17,6 +17,7 @@ pub struct TotpSource {
     key: Arc<hmac::Key>,
     last: Arc<Mutex<u64>>,
     waiting: Option<Waiting>,
+    reusable: bool,
 }
 
 /// Is told how long a login waits for the next unused code.
@@ -41,13 +42,20 @@ impl TotpSource {
             return Err("the TOTP secret is empty".into());
         }
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
-        Ok(TotpSource { key: Arc::new(key), last: Arc::default(), waiting: None })
+        Ok(TotpSource { key: Arc::new(key), last: Arc::default(), waiting: None, reusable: false })
     }
 
     /// The same authenticator; `waiting` is called before each wait for the next time step.
     #[must_use]
     pub fn on_wait(mut self, waiting: Waiting) -> Self {
         self.waiting = Some(waiting);
+        self
+    }
+
+    /// The same authenticator for a service that takes a code once per login: nothing is waited for but the end of a time step.
+    #[must_use]
+    pub fn reusable(mut self, reusable: bool) -> Self {
+        self.reusable = reusable;
         self
     }
 
@@ -69,6 +77,9 @@ impl TotpSource {
     /// Takes the next unused time step, now or later.
     fn reserve(&self, now: u64) -> u64 {
         let usable = (now + MARGIN) / STEP;
+        if self.reusable {
+            return usable;
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = usable.max(*last + 1);
         *last

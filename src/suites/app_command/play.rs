@@ -117,7 +117,9 @@ pub async fn play<B: Delivery>(stage: &Stage) -> Result<Seen, Obstacle> {
     {
         let answer = stage.command(&format!("{what}, the same once more"), ask.clone()).await;
         let replayed = Instant::now();
-        let watched = watch(stage, first, replayed, replayed + REPLAY, "new session after the replay").await?;
+        // What was refused is not at work any more.
+        let patience = if answer.accepted() { REPLAY } else { Duration::ZERO };
+        let watched = watch(stage, first, replayed, replayed + patience, "new session after the replay").await?;
         seen.replay = Some((answer, watched));
     }
     if B::BINDING == BackchannelLogout::BINDING && stage.wants("sl2.app.bcl-accepts") {

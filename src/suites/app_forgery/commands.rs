@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::witness::PROMPT;
 use super::{Control, Effect, NO_CONTROL, Probe, Witness, other_than, refused};
 use crate::counterpart::command_issuer::{Answer, COMMAND_CLAIMS, COMMAND_TYPES, Draft, Forgery, SIGNATURES, Subject};
 use crate::model::Judgement;
@@ -118,7 +119,7 @@ impl Scenario for ForgedCommands {
             seen.foreign = Some(Foreign { heard: lives && own.has_ended().await?, probe });
         }
         let good = |subject: &Subject| invalidate(&subject.sub).command_request(&sender, to);
-        seen.control = Some(witness.control("control: a good invalidate", good).await?);
+        seen.control = Some(witness.control("control: a good invalidate", PROMPT, good).await?);
         Ok(seen)
     }
 }

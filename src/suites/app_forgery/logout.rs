@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::witness::PROMPT;
 use super::{Control, Probe, Witness, other_than, refused};
 use crate::counterpart::command_issuer::{Answer, Draft, LOGOUT_CLAIMS, LogoutForm, SIGNATURES, Subject};
 use crate::model::{ExchangeId, Judgement};
@@ -36,8 +37,8 @@ pub struct Scope {
     pub answer: Answer,
     /// The session with that `sid` ended.
     pub named_ended: bool,
-    /// The other session ended.
-    pub other_ended: bool,
+    /// The other session ended; `None` where its page said nothing.
+    pub other_ended: Option<bool>,
     /// The looks at both.
     pub looks: Vec<ExchangeId>,
 }
@@ -86,7 +87,7 @@ impl Scenario for ForgedLogouts {
                 let ask = Draft::logout(&sender, &named, LogoutForm::Sid).logout_request(&sender, to);
                 scope.answer = stage.command(LogoutForm::Sid.what(), ask).await;
                 scope.named_ended = witness.has_ended().await?;
-                scope.other_ended = other.has_ended().await?;
+                scope.other_ended = other.is_over().await?;
                 scope.looks = witness.last_look().into_iter().chain(other.last_look()).collect();
             }
             seen.scope = Some(scope);
@@ -94,7 +95,7 @@ impl Scenario for ForgedLogouts {
         if let Some(subject) = witness.subject().await? {
             let ask = Draft::logout(&sender, &subject, form).logout_request(&sender, to);
             let again = ask.clone();
-            seen.control = Some(witness.control("control: a good logout token", move |_: &Subject| ask.clone()).await?);
+            seen.control = Some(witness.control("control: a good logout token", PROMPT, move |_: &Subject| ask.clone()).await?);
             seen.replay = Some(stage.command("the same logout token again", again).await);
         }
         Ok(seen)
@@ -125,10 +126,11 @@ fn a_sid_names_one_session(seen: &Seen) -> Judgement {
         return Judgement::undecided("the user could not be signed in in two browsers");
     }
     let judgement = match (scope.named_ended, scope.other_ended) {
-        (true, false) => Judgement::pass("the session with that sid ended, and the other one lives"),
-        (true, true) => {
+        (true, Some(false)) => Judgement::pass("the session with that sid ended, and the other one lives"),
+        (true, Some(true)) => {
             Judgement::broken("a logout token with sid ended the user's other session too (safe, but more than was asked)")
         }
+        (true, None) => Judgement::undecided("the page of the other session could not be read"),
         (false, _) => Judgement::undecided(format!(
             "the session with that sid did not end ({}); see sl2.app.bcl-accepts",
             scope.answer.describe()

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::witness::EVENTUAL;
 use super::{Control, Effect, Probe, Witness, other_than, refused};
 use crate::counterpart::command_issuer::{Answer, CREDENTIALS, Draft, Forgery, Sender, Subject, named, revoke, revoke_bytes};
 use crate::model::target::RevocationAuth;
@@ -121,7 +122,7 @@ impl Scenario for ForgedRevocations {
         }
         let token = credential(stage, &sender)?;
         let good = |subject: &Subject| revoke(&commands.revocation_endpoint, Some(&token), &about(subject));
-        seen.control = Some(witness.control("control: a good revocation request", good).await?);
+        seen.control = Some(witness.control("control: a good revocation request", EVENTUAL, good).await?);
         Ok(seen)
     }
 }

@@ -159,10 +159,11 @@ fn a_sid_ends_its_own_session() {
         let scope = Some(logout::Scope { ready, named_ended, other_ended, ..logout::Scope::default() });
         judged::<logout::ForgedLogouts>("bcl-sid-scope", &logout::Seen { scope, ..logout::Seen::default() }).call
     };
-    assert_eq!(call(true, true, false), Call::Pass);
-    assert_eq!(call(true, true, true), Call::Broken);
-    assert_eq!(call(true, false, false), Call::Undecided);
-    assert_eq!(call(false, false, false), Call::Undecided);
+    assert_eq!(call(true, true, Some(false)), Call::Pass);
+    assert_eq!(call(true, true, Some(true)), Call::Broken);
+    assert_eq!(call(true, true, None), Call::Undecided);
+    assert_eq!(call(true, false, Some(false)), Call::Undecided);
+    assert_eq!(call(false, false, None), Call::Undecided);
 }
 
 #[test]

@@ -13,8 +13,10 @@ use crate::suite::Obstacle;
 
 /// Seconds within which a message that was answered with success must show its effect, if it has one.
 const SETTLE: Duration = Duration::from_secs(3);
-/// Seconds within which the good message must have its effect.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Seconds within which the good message must have its effect, where its work is done when the answer arrives.
+pub const PROMPT: Duration = Duration::from_secs(10);
+/// Seconds within which it must have its effect elsewhere.
+pub const EVENTUAL: Duration = Duration::from_secs(30);
 
 /// A session at the application. A session that ended is replaced by a new login as soon as one is needed.
 pub struct Witness<'a> {
@@ -128,7 +130,19 @@ impl<'a> Witness<'a> {
     /// # Errors
     /// The browser failed.
     pub async fn has_ended(&mut self) -> Result<bool, Obstacle> {
-        Ok(matches!(self.watch("a message with sid", SETTLE).await?, Life::Over))
+        Ok(matches!(self.watch("a message about one session", SETTLE).await?, Life::Over))
+    }
+
+    /// Has the session ended by now? Looks once; `None` where the page says nothing.
+    ///
+    /// # Errors
+    /// The browser failed.
+    pub async fn is_over(&mut self) -> Result<Option<bool>, Obstacle> {
+        Ok(match self.look("a message about another session").await? {
+            Life::Alive => Some(false),
+            Life::Over => Some(true),
+            Life::Unknown(_) => None,
+        })
     }
 
     /// Sends a message that must have no effect, and looks. Where the session ended, the message is made again and sent to a new
@@ -172,11 +186,11 @@ impl<'a> Witness<'a> {
         if answer.accepted() { self.watch(what, SETTLE).await } else { self.look(what).await }
     }
 
-    /// Sends the good message: the session must end.
+    /// Sends the good message: the session must end, within `patience`.
     ///
     /// # Errors
     /// The browser failed.
-    pub async fn control<F>(&mut self, what: &str, make: F) -> Result<Control, Obstacle>
+    pub async fn control<F>(&mut self, what: &str, patience: Duration, make: F) -> Result<Control, Obstacle>
     where
         F: Fn(&Subject) -> Ask + Send + Sync,
     {
@@ -184,7 +198,7 @@ impl<'a> Witness<'a> {
         self.looks.clear();
         if let Some(subject) = self.subject().await? {
             control.answer = self.stage.command(what, make(&subject)).await;
-            let patience = if control.answer.accepted() { PATIENCE } else { SETTLE };
+            let patience = if control.answer.accepted() { patience } else { SETTLE };
             control.ended = matches!(self.watch(what, patience).await?, Life::Over);
         }
         control.looks = std::mem::take(&mut self.looks);

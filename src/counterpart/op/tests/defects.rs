@@ -268,7 +268,8 @@ async fn every_defect_is_seen_and_a_conforming_service_is_always_the_same() {
     let conforming = round(&[]).await;
     assert_eq!(conforming, round(&[]).await);
     let mut unseen = Vec::new();
-    for twist in Twist::ALL {
+    // Those of SL2 are seen in whole logins only: the kill matrix plays them.
+    for twist in Twist::ALL.iter().filter(|twist| twist.clause().starts_with("sl1.")) {
         let defective = round(&[*twist]).await;
         let seen: Vec<String> = defective
             .iter()
