@@ -250,7 +250,6 @@ mod tests {
             pushed: false,
             object_alg: None,
             answered: "hold",
-            pretended: false,
             exchange: String::new(),
         };
         assert_eq!(Asked::of(&request("acr_values", "a b")).classes, ["a", "b"]);
