@@ -22,7 +22,13 @@ async fn a_user_signs_in_and_the_session_is_renewed_by_refresh_token() {
         encrypt_id_token: true,
         ..RegisteredClient::default()
     };
-    let user = OpUser { name: "alice".into(), password: "a password".into(), totp: TOTP.into(), reusable_codes: true, ..OpUser::default() };
+    let user = OpUser {
+        name: "alice".into(),
+        password: "a password".into(),
+        totp: TOTP.into(),
+        reusable_codes: true,
+        ..OpUser::default()
+    };
     let op = ReferenceOp::start(OpConfig {
         listen: "127.0.0.1:0".into(),
         issuer: IDP.into(),
