@@ -11,7 +11,7 @@ use super::needs::need;
 use super::shared::{catalogue, saved, stdout_style};
 use super::text;
 use crate::error::{Error, exit};
-use crate::model::{Clause, How};
+use crate::model::{Clause, How, Role};
 use crate::report::json::{self as report_json, SavedRun};
 use crate::report::view::{Style, one_line};
 use crate::suites;
@@ -63,7 +63,7 @@ pub fn explain(args: &ExplainArgs, profiles: Option<&Path>) -> Result<u8, Error>
 fn value(clause: &Clause, run: Option<&SavedRun>) -> Value {
     let mut value = json!(clause);
     value["scenario"] = json!(scenario_of(&clause.id));
-    value["keys"] = clause.needs.iter().filter_map(|name| need(name)).map(|need| json!(need)).collect();
+    value["keys"] = clause.needs.iter().filter_map(|name| need(name, clause.role)).map(|need| json!(need)).collect();
     if let Some(run) = run {
         let row = run.report.clauses.iter().find(|row| row.id == clause.id);
         let cited = |id: &str| run.evidence.exchanges.iter().find(|exchange| exchange.id == id);
@@ -73,8 +73,10 @@ fn value(clause: &Clause, run: Option<&SavedRun>) -> Value {
     value
 }
 
-/// The catalogue's own words, as `profiles/sl1-idp.toml` defines them.
-const WORDS: [(&str, &str); 4] = [
+/// The catalogue's own words, as `profiles/sl1-idp.toml` and `profiles/sl1-app.toml` define them.
+const WORDS: [(&str, &str); 6] = [
+    ("LOGGED-IN", "LOGGED-IN: the protected URL, fully navigated, shows the logged-in marker in that browser context."),
+    (" REFUSED", "REFUSED: the response was delivered, and the protected URL does not show the logged-in marker afterwards."),
     ("CONTROL", "CONTROL: the unmutated twin request succeeded before and after, in the same browser context."),
     ("CODE-IN", "CODE-IN: an authorization response with a code reached a URI of the suite, or was seen on its way there."),
     (
@@ -113,7 +115,9 @@ impl Page<'_> {
         if !used.is_empty() {
             self.section(out, "Words", &used.join("\n"));
         }
-        self.section(out, "Usual remedy", &clause.remedy);
+        if !clause.remedy.is_empty() {
+            self.section(out, "Usual remedy", &clause.remedy);
+        }
         self.needs(out);
     }
 
@@ -121,7 +125,7 @@ impl Page<'_> {
         let clause = self.clause;
         [&clause.procedure, &clause.pass, &clause.fail, &clause.inconclusive, &clause.false_positive_traps]
             .iter()
-            .any(|text| text.contains(word))
+            .any(|text| format!(" {text}").contains(word))
     }
 
     fn how(&self) -> String {
@@ -144,7 +148,7 @@ impl Page<'_> {
         let clause = self.clause;
         let mut lines: Vec<String> = Vec::new();
         for name in &clause.needs {
-            match need(name) {
+            match need(name, clause.role) {
                 Some(need) if need.keys.is_empty() => lines.push(format!("{name}: {}", need.meaning)),
                 Some(need) => lines.push(format!("{name}: {} - {}", need.keys.join(", "), need.meaning)),
                 None => lines.push(name.clone()),
@@ -155,7 +159,8 @@ impl Page<'_> {
             lines.push(format!("statement: attest.\"{}\" with statement, by and date{when}", clause.id));
         }
         if lines.is_empty() {
-            lines.push("Nothing but the issuer.".into());
+            let least = if clause.role == Role::App { "app.protected_url and app.client_id" } else { "the issuer" };
+            lines.push(format!("Nothing but {least}."));
         }
         self.section(out, "Needs of the target file", &lines.join("\n"));
     }

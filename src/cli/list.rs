@@ -12,7 +12,7 @@ use super::shared::{catalogue, stdout_style};
 use super::text;
 use crate::catalogue::Catalogue;
 use crate::error::{Error, exit};
-use crate::model::{Clause, How};
+use crate::model::{Clause, How, Role};
 use crate::suites;
 
 /// Arguments of `list`.
@@ -188,19 +188,29 @@ fn bindings(clauses: &[&Clause]) -> Listed {
 }
 
 fn needs(clauses: &[&Clause]) -> Listed {
-    let names: BTreeSet<&str> = clauses.iter().flat_map(|clause| &clause.needs).map(String::as_str).collect();
+    // A name may ask for other keys in another role: then it has a row for each.
+    let names: BTreeSet<(&str, Role)> =
+        clauses.iter().flat_map(|clause| clause.needs.iter().map(|need| (need.as_str(), clause.role))).collect();
+    let roles = |name: &str| names.iter().filter(|(other, _)| *other == name).count();
     let mut rows = Vec::new();
     let mut all = Vec::new();
-    for name in names {
-        let wanting: Vec<&str> = clauses
-            .iter()
-            .filter(|clause| clause.needs.iter().any(|need| need == name))
-            .map(|clause| clause.id.as_str())
-            .collect();
-        let (keys, meaning) = need(name).map_or((&[][..], ""), |need| (need.keys, need.meaning));
+    for &(name, role) in &names {
+        let same = |other: Role| match (need(name, role), need(name, other)) {
+            (Some(mine), Some(theirs)) => std::ptr::eq(mine, theirs),
+            _ => true,
+        };
+        if names.iter().any(|(other, first)| *other == name && *first < role && same(*first)) {
+            continue;
+        }
+        let wanting: Vec<&Clause> =
+            clauses.iter().filter(|clause| same(clause.role) && clause.needs.iter().any(|need| need == name)).copied().collect();
+        let (keys, meaning) = need(name, role).map_or((&[][..], ""), |need| (need.keys, need.meaning));
         let told = if keys.is_empty() { meaning.to_owned() } else { format!("{} - {meaning}", keys.join(", ")) };
+        let of: BTreeSet<Role> = wanting.iter().map(|clause| clause.role).collect();
+        let told = if roles(name) > of.len() { format!("{role}: {told}") } else { told };
         rows.push(vec![name.to_owned(), wanting.len().to_string(), told]);
-        all.push(json!({"id": name, "keys": keys, "meaning": meaning, "clauses": wanting}));
+        let ids: Vec<&str> = wanting.iter().map(|clause| clause.id.as_str()).collect();
+        all.push(json!({"id": name, "roles": of, "keys": keys, "meaning": meaning, "clauses": ids}));
     }
     let statements = clauses.iter().filter(|clause| clause.how == How::Attested).count();
     if statements > 0 {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::model::Role;
+
 /// A need with the target-file keys that meet it.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Need {
@@ -81,7 +83,7 @@ const KNOWN: [Need; 29] = [
         keys: &["idp.classes"],
         meaning: "A login that meets the lowest declared class only; inconclusive where every login meets the highest one.",
     },
-    Need { need: "second-user", keys: &["idp.users", "app.users"], meaning: "A second test user." },
+    Need { need: "second-user", keys: &["idp.users"], meaning: "A second test user." },
     Need {
         need: "admin-hook:revoke-user-sessions",
         keys: &["hooks.revoke-user-sessions"],
@@ -118,9 +120,66 @@ const KNOWN: [Need; 29] = [
     },
 ];
 
-/// A need by its name.
-pub fn need(name: &str) -> Option<&'static Need> {
-    KNOWN.iter().find(|need| need.need == name)
+/// What the same names mean at an application, where the suite plays the provider.
+const OF_APPLICATIONS: [Need; 11] = [
+    Need {
+        need: "login",
+        keys: &["app.protected_url", "app.client_id", "app.start_url", "app.login.steps", "counterpart.issuer", "counterpart.ca"],
+        meaning: "The application signs in at the suite's provider; start_url and login.steps only where a login does not start at \
+                  protected_url by itself.",
+    },
+    Need {
+        need: "client-auth-jwt",
+        keys: &["app.auth", "app.jwks"],
+        meaning: "The application authenticates with auth = \"private_key_jwt\"; not applicable where it does otherwise.",
+    },
+    Need {
+        need: "encryption-client",
+        keys: &["app.jwks"],
+        meaning: "A public key of the application with use \"enc\", for encrypted ID tokens; not applicable without one.",
+    },
+    Need {
+        need: "refresh-token",
+        keys: &[],
+        meaning: "The application asks for refresh tokens and uses them; not applicable where it does not.",
+    },
+    Need { need: "dpop", keys: &[], meaning: "The application sends DPoP proofs; not applicable where it does not." },
+    Need {
+        need: "tls",
+        keys: &["counterpart.op_listen", "network.ca_file", "network.resolve"],
+        meaning: "TLS connections in both directions: the application's own, and those to the suite's provider.",
+    },
+    Need {
+        need: "identity-marker",
+        keys: &["app.identity"],
+        meaning: "Page (url) and element (selector) that show the account identifier of who is signed in.",
+    },
+    Need {
+        need: "second-issuer",
+        keys: &["app.second", "commands.second_revocation_token", "hooks.reload-metadata"],
+        meaning: "A second connection of the application, to the suite's second issuer (counterpart.issuer with /second at its end).",
+    },
+    Need {
+        need: "second-user",
+        keys: &["app.users"],
+        meaning: "Two users; without the key the suite makes up two, which needs accounts that are created at the first login.",
+    },
+    Need {
+        need: "api-probe",
+        keys: &["app.write", "app.api"],
+        meaning: "A change that a signed-in user can make and read back, and a call bound to the browser's session.",
+    },
+    Need {
+        need: "app-token",
+        keys: &["app.tokens"],
+        meaning: "Access and refresh tokens that the application itself issues to its users; where it issues none, state so in attest.",
+    },
+];
+
+/// A need of the clauses of a role by its name.
+pub fn need(name: &str, role: Role) -> Option<&'static Need> {
+    let theirs = OF_APPLICATIONS.iter().find(|need| role == Role::App && need.need == name);
+    theirs.or_else(|| KNOWN.iter().find(|need| need.need == name))
 }
 
 #[cfg(test)]
@@ -129,10 +188,21 @@ mod tests {
     use crate::catalogue::Catalogue;
 
     #[test]
+    fn an_application_is_told_keys_of_its_own_table() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for clause in catalogue.clauses.iter().filter(|clause| clause.role == Role::App) {
+            for name in &clause.needs {
+                let keys = need(name, Role::App).unwrap().keys;
+                assert!(!keys.iter().any(|key| key.starts_with("idp.")), "{}: {name}: {keys:?}", clause.id);
+            }
+        }
+    }
+
+    #[test]
     fn every_need_of_the_catalogue_is_explained() {
         for clause in Catalogue::embedded().unwrap().clauses {
             for name in &clause.needs {
-                assert!(need(name).is_some(), "{}: {name}", clause.id);
+                assert!(need(name, clause.role).is_some(), "{}: {name}", clause.id);
             }
         }
     }

@@ -44,6 +44,14 @@ fn list_shows_what_there_is_and_filters() {
     cli(&["list", "scenarios"]).has(0, &["idp-sso/pkce", "idp-expiry"]);
     cli(&["list", "bindings"]).has(0, &["oidc", "op-commands", "backchannel-logout", "token-revocation", "ssf-caep"]);
     cli(&["list", "needs"]).has(0, &["admin-hook:disable-user", "hooks.disable-user"]);
+    let needs = cli(&["list", "needs", "--role", "app"]);
+    needs.has(
+        0,
+        &["app.protected_url", "app.login.steps", "app.identity", "app.second", "app.tokens", "commands.command_endpoint"],
+    );
+    assert!(!needs.out.contains("idp."), "{}", needs.out);
+    let app: serde_json::Value = serde_json::from_str(&cli(&["list", "clauses", "--role", "app", "--json"]).out).unwrap();
+    assert_eq!(app.as_array().unwrap().len(), 143);
     let pkce = cli(&["list", "clauses", "--role", "idp", "--clause", "*pkce*"]);
     assert_eq!(pkce.out.lines().count(), 4, "{}", pkce.out);
     assert!(pkce.out.contains("sl1.idp.pkce-required          MUST      adversarial  -     An authorization"), "{}", pkce.out);
@@ -77,6 +85,11 @@ fn explain_says_what_is_demanded_how_it_is_tested_and_what_to_do() {
             "login: idp.clients.main, idp.users",
         ],
     );
+    cli(&["explain", "sl2.app.reauth-before-page@backchannel-logout"])
+        .has(0, &["scenario app-command/backchannel-logout", "app.protected_url", "target.bindings"]);
+    let told = cli(&["explain", "sl1.app.id-token-none-refused"]);
+    told.has(0, &["REFUSED: the response was delivered"]);
+    assert!(!told.all().contains("idp."), "{}", told.all());
     cli(&["explain", "sl1.idp.sub-never-reassigned"]).has(0, &["attest.\"sl1.idp.sub-never-reassigned\""]);
     cli(&["explain", "sl1.idp.pkce-requird"]).has(2, &["is no known clause", "`sl1.idp.pkce-required`"]);
     let two: serde_json::Value =
