@@ -10,13 +10,15 @@ use tokio::sync::watch;
 use crate::catalogue::Catalogue;
 use crate::embed::{Flaw, Materials, embed};
 use crate::error::Error;
-use crate::model::{Level, Role, Verdict};
+use crate::model::{Clause, Level, Role, Verdict};
 use crate::plan::{Ask, Plan};
 use crate::run::run;
 use crate::set_stage::Browser;
 
-/// Peers at a time.
-const AT_ONCE: usize = 6;
+/// Peers at a time. Most of the time each of them waits, for a clock or for a session that a defect keeps alive.
+const AT_ONCE: usize = 36;
+/// Seconds for which the effect of a command is waited for, about.
+const POLLED_S: u64 = 60;
 
 /// Which clauses may fail beside the one that a defect is for.
 const ALLOWED: &str = include_str!("../fixtures/defects.toml");
@@ -85,8 +87,14 @@ pub async fn matrix(
     let mut defects: Vec<Option<Flaw>> = vec![None];
     defects.extend(Flaw::all().filter(|flaw| wanted(flaw.clause())).map(Some));
     // Those that wait longest start first, so that their waits overlap with everything else.
-    let wait =
-        |defect: &Option<Flaw>| defect.map_or(65, |twist| catalogue.clause(twist.clause()).map_or(0, |clause| clause.wait_s));
+    let wait = |defect: &Option<Flaw>| {
+        let Some(flaw) = defect else { return u64::MAX };
+        match of_base(catalogue, flaw.clause()) {
+            // A session that a command should have ended is looked at until the time for that is over.
+            Some(clause) if clause.id.contains('@') => u64::from(clause.wait_s).max(POLLED_S),
+            clause => clause.map_or(0, |clause| u64::from(clause.wait_s)),
+        }
+    };
     defects.sort_by_key(|defect| std::cmp::Reverse(wait(defect)));
     let rows = stream::iter(defects).map(|defect| {
         let (materials, allowed) = (&materials, &allowed);
@@ -96,9 +104,9 @@ pub async fn matrix(
             Ok::<Row, Error>(row)
         }
     });
-    let rows: Vec<Result<Row, Error>> = rows.buffer_unordered(AT_ONCE + 6).collect().await;
+    let rows: Vec<Result<Row, Error>> = rows.buffer_unordered(AT_ONCE).collect().await;
     let mut rows = rows.into_iter().collect::<Result<Vec<Row>, Error>>()?;
-    let place = |row: &Row| catalogue.clauses.iter().position(|clause| clause.id == row.clause);
+    let place = |row: &Row| catalogue.clauses.iter().position(|clause| base(&clause.id) == row.clause);
     rows.sort_by_key(place);
     Ok(rows)
 }
@@ -160,7 +168,7 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
     let allow = allowed.defects.get(own).map(|entry| entry.allow.clone()).unwrap_or_default();
     Ok(Row {
         clause: own.to_owned(),
-        defect: catalogue.clause(own).map(|clause| clause.mutant.clone()).unwrap_or_default(),
+        defect: of_base(catalogue, own).map(|clause| clause.mutant.clone()).unwrap_or_default(),
         verdict: row.map_or(Verdict::NotRun, |row| row.verdict),
         reason: row.map(|row| row.reason.clone()).unwrap_or_default(),
         caught: row.is_some_and(|row| fired(row.verdict)),
@@ -171,6 +179,11 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
             .collect(),
         collateral,
     })
+}
+
+/// The clause of this id, or the first of its instances.
+fn of_base<'a>(catalogue: &'a Catalogue, id: &str) -> Option<&'a Clause> {
+    catalogue.clauses.iter().find(|clause| base(&clause.id) == id)
 }
 
 /// The id without `@binding`.

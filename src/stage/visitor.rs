@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::Stage;
 use super::app_world::AppWorld;
@@ -24,6 +25,8 @@ pub struct Visitor {
     pub id: String,
     context: Arc<dyn Context>,
     scenario: &'static str,
+    /// The tab it works in; a new one would not share what scripts keep per tab, and costs a browser most of a visit.
+    tab: Mutex<Option<Box<dyn Page>>>,
 }
 
 /// What became of one login.
@@ -83,7 +86,7 @@ impl Visitor {
         let app = stage.app()?;
         let context = stage.world.agent.context(label).await?;
         let (id, url) = app.provider.admit(stage.scenario, label);
-        let visitor = Visitor { id, context, scenario: stage.scenario };
+        let visitor = Visitor { id, context, scenario: stage.scenario, tab: Mutex::default() };
         let mut page = visitor.page().await?;
         let landing = page.go(Visit::Get(url), "the provider gets to know the browser").await?;
         if landing.status != 200 {
@@ -93,6 +96,7 @@ impl Visitor {
                 "Check counterpart.issuer and counterpart.op_listen.",
             ));
         }
+        *visitor.tab.lock().await = Some(page);
         Ok(visitor)
     }
 
@@ -106,7 +110,7 @@ impl Visitor {
         &self.context
     }
 
-    /// Opens a URL in a fresh page.
+    /// Opens a URL in the visitor's tab.
     pub async fn open(&self, stage: &Stage, url: &str, step: &str) -> Result<Landing, Obstacle> {
         self.go(stage, Visit::Get(url.to_owned()), step).await
     }
@@ -115,8 +119,14 @@ impl Visitor {
     pub async fn go(&self, stage: &Stage, visit: Visit, step: &str) -> Result<Landing, Obstacle> {
         let app = stage.app()?;
         app.provider.step(&self.id, step);
-        let mut page = self.page().await?;
-        self.visit(stage, page.as_mut(), visit, step).await
+        let mut tab = self.tab.lock().await;
+        let mut page = match tab.take() {
+            Some(page) => page,
+            None => self.page().await?,
+        };
+        let landing = self.visit(stage, page.as_mut(), visit, step).await?;
+        *tab = Some(page);
+        Ok(landing)
     }
 
     /// As [`Visitor::go`], in this page.
@@ -147,9 +157,15 @@ impl Visitor {
     pub async fn act(&self, stage: &Stage, url: &str, acts: &[Act], step: &str) -> Result<Landing, Obstacle> {
         let app = stage.app()?;
         app.provider.step(&self.id, step);
-        let mut page = self.page().await?;
+        let mut tab = self.tab.lock().await;
+        let mut page = match tab.take() {
+            Some(page) => page,
+            None => self.page().await?,
+        };
         self.visit(stage, page.as_mut(), Visit::Get(url.to_owned()), step).await?;
-        self.does(stage, page.as_mut(), acts, step).await
+        let landing = self.does(stage, page.as_mut(), acts, step).await?;
+        *tab = Some(page);
+        Ok(landing)
     }
 
     /// Opens the protected page and says who it belongs to.

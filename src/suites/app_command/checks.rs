@@ -12,11 +12,12 @@ use crate::suite::Check;
 const LATE_MS: u64 = 5_000;
 
 /// The checks of effects, which stand once for every binding, and that of the binding's own answer.
-pub const fn with(answer: Check<Seen>) -> [Check<Seen>; 10] {
+pub const fn with(answer: Check<Seen>) -> [Check<Seen>; 11] {
     [
         Check::effect("sl2.app.reauth-before-page", the_next_page_leads_to_the_provider),
         Check::effect("sl2.app.reauth-before-state-change", no_change_with_the_old_session),
         Check::effect("sl2.app.reauth-not-silent", a_refresh_is_no_substitute),
+        Check::effect("sl2.app.new-assertion-demanded", nothing_goes_on_without_a_new_assertion),
         Check::effect("sl2.app.reauth-asks-fresh", a_fresh_authentication_is_asked_for),
         Check::effect("sl2.app.revoke-all-sessions", every_session_ends),
         Check::effect("sl2.app.revoke-app-tokens", the_applications_tokens_stop_working),
@@ -67,6 +68,10 @@ fn judge_end(seen: &Seen, found: &mut Findings, who: &str, watched: &Watched) {
 fn the_next_page_leads_to_the_provider(seen: &Seen) -> Judgement {
     if let Some(judgement) = no_effect_to_expect(seen) {
         return judgement;
+    }
+    if seen.first.look.signed_in && !seen.refreshes.is_empty() {
+        // The session ended and came back by a refresh at the provider: whether that is enough is another clause's question.
+        return Judgement::pass("the session was renewed at the provider; see sl2.app.reauth-not-silent").cite(&seen.refreshes);
     }
     let mut found = Findings::new();
     judge_end(seen, &mut found, "first browser", &seen.first);
@@ -124,6 +129,22 @@ fn a_refresh_is_no_substitute(seen: &Seen) -> Judgement {
         (true, true) => Judgement::undecided("the session did not end at all; see sl2.app.reauth-before-page").cite(&cites),
         (false, _) if says_nothing(&seen.first.look) => Judgement::undecided(seen.first.look.describe()).cite(&cites),
         (false, _) => Judgement::pass("no session came back without a new authorization request").cite(&cites),
+    }
+}
+
+/// Edition 2026-02-25: a silent renewal is enough.
+fn nothing_goes_on_without_a_new_assertion(seen: &Seen) -> Judgement {
+    if let Some(judgement) = no_effect_to_expect(seen) {
+        return judgement;
+    }
+    let cites = cites(seen, &seen.first.look);
+    match (seen.first.look.signed_in, seen.refreshes.is_empty()) {
+        (true, true) => {
+            Judgement::broken("the protected page is still shown although nothing was asked of the provider").cite(&cites)
+        }
+        (true, false) => Judgement::pass("the session was renewed by a refresh at the provider").cite(&seen.refreshes),
+        (false, _) if says_nothing(&seen.first.look) => Judgement::undecided(seen.first.look.describe()).cite(&cites),
+        (false, _) => Judgement::pass("the session ended: the next action needs a new assertion").cite(&cites),
     }
 }
 
