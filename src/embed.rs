@@ -174,3 +174,24 @@ fn join(target: &mut Target, peer: Target) {
         target.commands = peer.commands;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collateral_is_allowed_for_known_defects_only_and_always_with_a_reason() {
+        let known = |id: &str| Flaw::all().any(|flaw| flaw.clause() == id.split('@').next().unwrap_or(id));
+        let file: toml::Table = include_str!("../fixtures/defects.toml").parse().unwrap();
+        for (id, entry) in file["defects"].as_table().unwrap() {
+            assert!(known(id), "{id}");
+            assert!(entry["why"].as_str().unwrap().len() > 10, "{id}");
+            let allowed = entry["allow"].as_array().unwrap();
+            assert!(!allowed.is_empty(), "{id}");
+            for other in allowed {
+                let other = other.as_str().unwrap();
+                assert!(other != id && known(other), "{id}: {other}");
+            }
+        }
+    }
+}

@@ -251,7 +251,7 @@ fn an_email_address_opens_no_account(seen: &Seen) -> Judgement {
                 &exchanges,
             ),
             Shares::Same(shown) => {
-                found.broken(format!("{}: signed in to the first user's account {shown}", other.label), &exchanges)
+                found.broken(format!("{}: signed in to the first user's account {shown}", other.label), &exchanges);
             }
             Shares::Different if is_name => found.undecided(
                 "app.identity shows the name claim: let it name an element with the account's own identifier",

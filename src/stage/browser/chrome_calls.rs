@@ -25,7 +25,7 @@ impl SetCookies {
             if let Some(cookie) = cookie.as_object_mut() {
                 let session = cookie.get("session") == Some(&Value::Bool(true));
                 // An expiry in the past would delete the cookie; the others are told of a cookie and never said.
-                cookie.retain(|name, _| !(name == "expires" && session) && !matches!(name.as_str(), "session" | "size"));
+                cookie.retain(|name, _| !(matches!(name.as_str(), "session" | "size") || name == "expires" && session));
             }
             cookie
         };

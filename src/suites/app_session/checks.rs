@@ -20,11 +20,15 @@ pub fn the_session_ends(seen: &Seen) -> Judgement {
     for course in [&seen.active, &seen.idle] {
         let text = course.describe();
         match course.fate(seen.leeway_s) {
+            // Asked in the background, perhaps; yet nobody had answered.
+            Fate::Lives(look) if course.asked() => {
+                found.doubtful(format!("the page is still shown while the provider has not answered: {text}"), cites(look));
+            }
             Fate::Lives(look) => {
                 found.broken(format!("the page is still shown, and the provider was not asked: {text}"), cites(look));
             }
             Fate::Unborn => {
-                found.undecided(format!("{}: the login did not succeed: {}", course.label, course.login.describe()), &[])
+                found.undecided(format!("{}: the login did not succeed: {}", course.label, course.login.describe()), &[]);
             }
             Fate::Unknown => found.undecided(format!("the application gave no usable answer when it counted: {text}"), &[]),
             Fate::Ended(look) if !seen.after => found.undecided(NO_CONTROL, cites(look)),

@@ -102,6 +102,12 @@ impl Course {
         self.contacts.iter().rev().find(|contact| contact.refresh && contact.granted && contact.at_s >= from)
     }
 
+    /// An authorization request came when its end was near or past.
+    pub fn asked(&self) -> bool {
+        let from = self.expiry_s - EARLY_S as f64;
+        self.contacts.iter().any(|contact| !contact.refresh && contact.at_s >= from)
+    }
+
     /// Seconds by which it ended before its time, at most and rounded up; 0 for one that ended in time.
     pub fn early_s(&self) -> i64 {
         let Some(ended) = self.ended().filter(|ended| ended.seen_s < self.expiry_s) else { return 0 };

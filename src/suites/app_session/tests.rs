@@ -99,6 +99,9 @@ fn a_session_that_lives_on_without_asking_is_broken() {
     assert_eq!(the_new_assertion_governs(&seen).call, Call::Undecided);
     let sliding = Seen { active: alive, ..good() };
     assert_eq!(activity_does_not_extend(&sliding).call, Call::Broken);
+    let mut asking = sliding.clone();
+    asking.active.contacts = vec![Contact { at_s: 91.1, ..Contact::default() }];
+    assert_eq!(the_session_ends(&asking).call, Call::Doubtful);
     // Noticed late, within the leeway.
     let late = Seen { active: browsed(&[(91.0, true), (102.0, false)]), ..good() };
     assert_eq!(the_session_ends(&late).call, Call::Pass);

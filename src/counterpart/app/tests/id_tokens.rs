@@ -31,7 +31,8 @@ fn without(name: &'static str) -> Change {
 #[tokio::test]
 async fn every_claim_is_checked() {
     let now = Timestamp::now().as_second();
-    let table: Vec<(Defect, fn(i64) -> Change)> = vec![
+    type Row = (Defect, fn(i64) -> Change);
+    let table: Vec<Row> = vec![
         (Defect::IdTokenIssRefused, |_| set("iss", "https://other.test".into())),
         (Defect::IdTokenIssRefused, |_| set("iss", format!("{ISSUER}/").into())),
         (Defect::IdTokenIssRefused, |_| without("iss")),
@@ -141,11 +142,11 @@ async fn without_an_id_token_there_is_no_session() {
     kills(Defect::IdTokenMissingRefused, |provider| {
         provider.say(&provider.response, |body| {
             body.as_object_mut().unwrap().remove("id_token");
-        })
+        });
     })
     .await;
     kills(Defect::IdTokenMissingRefused, |provider| {
-        provider.say(&provider.response, |body| body["id_token"] = "not.a.jwt".into())
+        provider.say(&provider.response, |body| body["id_token"] = "not.a.jwt".into());
     })
     .await;
     kills(Defect::UserinfoSubChecked, |provider| provider.say(&provider.userinfo, |body| body["sub"] = "s2".into())).await;

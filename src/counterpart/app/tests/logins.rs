@@ -24,7 +24,8 @@ async fn an_authorization_request_is_complete_and_never_the_same_twice() {
 
 #[tokio::test]
 async fn each_defect_of_the_request_changes_its_parameter() {
-    let table: &[(Defect, fn(&HashMap<String, String>) -> bool)] = &[
+    type Row = (Defect, fn(&HashMap<String, String>) -> bool);
+    let table: &[Row] = &[
         (Defect::ResponseTypeCode, |asked| asked["response_type"] == "code id_token"),
         (Defect::AuthzRequestValid, |asked| !asked["scope"].contains("openid")),
         (Defect::PkceS256, |asked| asked["code_challenge_method"] == "plain"),

@@ -7,17 +7,23 @@ use jsonwebtoken::Algorithm;
 /// Changes what is about to be said.
 pub type Change = Box<dyn Fn(&mut Value) + Send + Sync>;
 
+/// A request: host and path, form, headers.
+pub type Received = (String, Vec<(String, String)>, HeaderMap);
+/// All of them, in order.
+pub type Requests = Vec<Received>;
+/// Makes another text of a signed ID token; also gets its claims.
+pub type Rewrite = Box<dyn Fn(String, &Value) -> String + Send + Sync>;
+
 pub struct Inner {
     pub key: Mutex<SigningKey>,
     pub jwks: Mutex<Value>,
     pub codes: Mutex<HashMap<String, Value>>,
-    /// Token requests: form, headers, and the ClientHello-independent facts.
-    pub requests: Mutex<Vec<(String, Vec<(String, String)>, HeaderMap)>>,
+    pub requests: Mutex<Requests>,
     pub metadata: Mutex<Option<Change>>,
     pub claims: Mutex<Option<Change>>,
     pub header: Mutex<Value>,
     /// Makes something else of the signed ID token.
-    pub token: Mutex<Option<Box<dyn Fn(String, &Value) -> String + Send + Sync>>>,
+    pub token: Mutex<Option<Rewrite>>,
     pub response: Mutex<Option<Change>>,
     pub userinfo: Mutex<Option<Change>>,
     /// Nonces to demand at the token endpoint and at UserInfo.

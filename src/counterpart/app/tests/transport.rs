@@ -1,5 +1,6 @@
 //! The back channel to the provider, and the application's own endpoints as a network sees them.
 
+use super::provider::{Received, Requests};
 use super::*;
 use crate::stage::listener::TlsShape;
 use crate::wire::jose::thumbprint;
@@ -71,15 +72,15 @@ async fn nonces_are_used_and_kept_apart() {
 
 #[tokio::test]
 async fn each_defect_of_the_back_channel_shows() {
-    type Requests = Vec<(String, Vec<(String, String)>, HeaderMap)>;
+    type Row = (Defect, fn(&Requests) -> bool);
     fn assertion(requests: &Requests, at: usize) -> jose::Jws {
         let (_, form, _) = requests.iter().filter(|(path, ..)| path.ends_with("/t/token")).nth(at).unwrap();
         jose::read(&form.iter().find(|(name, _)| name == "client_assertion").unwrap().1).unwrap()
     }
-    fn userinfo(requests: &Requests) -> &(String, Vec<(String, String)>, HeaderMap) {
+    fn userinfo(requests: &Requests) -> &Received {
         requests.iter().find(|(path, ..)| path.contains("/userinfo")).unwrap()
     }
-    let table: &[(Defect, fn(&Requests) -> bool)] = &[
+    let table: &[Row] = &[
         (Defect::AssertionAudIssuer, |all| assertion(all, 0).claims["aud"] == format!("{ISSUER}/t/token")),
         (Defect::AssertionFresh, |all| assertion(all, 0).claims["jti"] == assertion(all, 1).claims["jti"]),
         (Defect::JwtAlg, |all| assertion(all, 0).alg() == "RS256"),
