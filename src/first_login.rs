@@ -312,7 +312,7 @@ mod tests {
         }
     }
 
-    fn told(login: FirstLogin, message: &str, help: &str) {
+    fn told(login: &FirstLogin, message: &str, help: &str) {
         let told = login.diagnose(None);
         assert!(told.0.contains(message), "{}", told.0);
         assert!(told.1.contains(help), "{}", told.1);
@@ -320,22 +320,22 @@ mod tests {
 
     #[test]
     fn a_login_that_never_asks_the_provider_is_told_with_what_is_to_be_reached() {
-        told(login(), "never fetched https://op.test/.well-known/openid-configuration", "https://op.test:9444");
-        told(FirstLogin { metadata_fetched: true, ..login() }, "title \"Oops\"", "app.start_url");
-        told(FirstLogin { distrusts: Some(("https://op.test:443".into(), 48)), ..login() }, "unknown_ca", "counterpart.ca");
-        told(FirstLogin { traps: vec!["/token".into()], ..login() }, "/token", "discovery-used");
-        told(FirstLogin { strangers: 1, ..login() }, "not from the suite's browser", "app.start_url");
+        told(&login(), "never fetched https://op.test/.well-known/openid-configuration", "https://op.test:9444");
+        told(&FirstLogin { metadata_fetched: true, ..login() }, "title \"Oops\"", "app.start_url");
+        told(&FirstLogin { distrusts: Some(("https://op.test:443".into(), 48)), ..login() }, "unknown_ca", "counterpart.ca");
+        told(&FirstLogin { traps: vec!["/token".into()], ..login() }, "/token", "discovery-used");
+        told(&FirstLogin { strangers: 1, ..login() }, "not from the suite's browser", "app.start_url");
     }
 
     #[test]
     fn a_login_that_is_not_completed_is_told_by_its_last_step() {
         let asked = || FirstLogin { requests: vec!["code"], metadata_fetched: true, ..login() };
-        told(asked(), "no token request arrived", "https://op.test:9444");
+        told(&asked(), "no token request arrived", "https://op.test:9444");
         let tokens = |status, error| FirstLogin { tokens: vec![(status, error)], ..asked() };
-        told(tokens(401, "invalid_client"), "401 invalid_client", "app.client_secret");
-        told(tokens(200, ""), "set no cookie", "its own log".trim_start_matches("its "));
-        told(FirstLogin { cookies: 2, ..tokens(200, "") }, "cannot learn", "app.id_token_alg");
+        told(&tokens(401, "invalid_client"), "401 invalid_client", "app.client_secret");
+        told(&tokens(200, ""), "set no cookie", "its own log".trim_start_matches("its "));
+        told(&FirstLogin { cookies: 2, ..tokens(200, "") }, "cannot learn", "app.id_token_alg");
         let page = Landing { url: "https://op.test/x".into(), status: 200, ..Landing::default() };
-        told(FirstLogin { requests: vec!["code", "hold"], landing: page, ..tokens(200, "") }, "loops", "cookie settings");
+        told(&FirstLogin { requests: vec!["code", "hold"], landing: page, ..tokens(200, "") }, "loops", "cookie settings");
     }
 }
