@@ -106,6 +106,10 @@ async fn first_login(stage: &Stage, app: &AppWorld, declared: Option<&Rule>) -> 
             continue;
         }
         let (message, help) = login.diagnose(declared);
+        if declared.is_some() && login.is_a_finding() {
+            stage.note(format!("{message}: the run goes on for what can be decided without a login"));
+            return Ok(login.shown);
+        }
         return Err(Error::prerequisite(message, help));
     }
 }

@@ -26,6 +26,8 @@ pub struct FirstLogin {
     strangers: usize,
     /// Status and error of token requests.
     tokens: Vec<(u16, &'static str)>,
+    /// Conventional paths it called that no metadata names.
+    traps: Vec<String>,
     metadata_fetched: bool,
     keys_fetched: bool,
     /// Where the application broke off a TLS handshake, and the alert.
@@ -51,6 +53,7 @@ impl FirstLogin {
             protected_asks: log.authorizations_of(&user.id).len() > asked,
             strangers: log.authorizations.iter().filter(|request| request.context.is_none()).count(),
             tokens: log.tokens_of(&user.id).iter().map(|token| (token.status, token.error)).collect(),
+            traps: log.fetches.iter().filter(|fetch| fetch.what == Fetched::Trap).map(|fetch| fetch.path.clone()).collect(),
             metadata_fetched: fetched(|what| matches!(what, Fetched::Metadata(_))),
             keys_fetched: fetched(|what| what == Fetched::Jwks),
             distrusts: distrusts(provider),
@@ -70,6 +73,11 @@ impl FirstLogin {
             landing.error.as_ref().is_some_and(|error| !loops(error)) || landing.status >= 500 || landing.status == 429
         };
         busy(&self.landing) || busy(&self.shown)
+    }
+
+    /// It fails for a reason that is a finding of the run, not of the configuration: endpoints that the application has made up.
+    pub fn is_a_finding(&self) -> bool {
+        !self.traps.is_empty()
     }
 
     /// Where the browser was left, in words.
@@ -96,6 +104,12 @@ impl FirstLogin {
             return (
                 format!("the application limits the rate of requests: the first login ends at {}", self.place()),
                 help.into(),
+            );
+        }
+        if let Some(path) = self.traps.first() {
+            return (
+                format!("the first login did not succeed: the application called {path} at the suite's provider, which no metadata names"),
+                "It must take its endpoints from the metadata (sl1.app.discovery-used); with [app.logged_in] declared the run goes on all the same.".into(),
             );
         }
         if self.requests.is_empty() { self.not_asked() } else { self.not_signed_in(declared) }
@@ -298,7 +312,7 @@ mod tests {
         }
     }
 
-    fn told(login: FirstLogin, message: &str, help: &str) {
+    fn told(login: &FirstLogin, message: &str, help: &str) {
         let told = login.diagnose(None);
         assert!(told.0.contains(message), "{}", told.0);
         assert!(told.1.contains(help), "{}", told.1);
@@ -306,21 +320,22 @@ mod tests {
 
     #[test]
     fn a_login_that_never_asks_the_provider_is_told_with_what_is_to_be_reached() {
-        told(login(), "never fetched https://op.test/.well-known/openid-configuration", "https://op.test:9444");
-        told(FirstLogin { metadata_fetched: true, ..login() }, "title \"Oops\"", "app.start_url");
-        told(FirstLogin { distrusts: Some(("https://op.test:443".into(), 48)), ..login() }, "unknown_ca", "counterpart.ca");
-        told(FirstLogin { strangers: 1, ..login() }, "not from the suite's browser", "app.start_url");
+        told(&login(), "never fetched https://op.test/.well-known/openid-configuration", "https://op.test:9444");
+        told(&FirstLogin { metadata_fetched: true, ..login() }, "title \"Oops\"", "app.start_url");
+        told(&FirstLogin { distrusts: Some(("https://op.test:443".into(), 48)), ..login() }, "unknown_ca", "counterpart.ca");
+        told(&FirstLogin { traps: vec!["/token".into()], ..login() }, "/token", "discovery-used");
+        told(&FirstLogin { strangers: 1, ..login() }, "not from the suite's browser", "app.start_url");
     }
 
     #[test]
     fn a_login_that_is_not_completed_is_told_by_its_last_step() {
         let asked = || FirstLogin { requests: vec!["code"], metadata_fetched: true, ..login() };
-        told(asked(), "no token request arrived", "https://op.test:9444");
+        told(&asked(), "no token request arrived", "https://op.test:9444");
         let tokens = |status, error| FirstLogin { tokens: vec![(status, error)], ..asked() };
-        told(tokens(401, "invalid_client"), "401 invalid_client", "app.client_secret");
-        told(tokens(200, ""), "set no cookie", "its own log".trim_start_matches("its "));
-        told(FirstLogin { cookies: 2, ..tokens(200, "") }, "cannot learn", "app.id_token_alg");
+        told(&tokens(401, "invalid_client"), "401 invalid_client", "app.client_secret");
+        told(&tokens(200, ""), "set no cookie", "its own log".trim_start_matches("its "));
+        told(&FirstLogin { cookies: 2, ..tokens(200, "") }, "cannot learn", "app.id_token_alg");
         let page = Landing { url: "https://op.test/x".into(), status: 200, ..Landing::default() };
-        told(FirstLogin { requests: vec!["code", "hold"], landing: page, ..tokens(200, "") }, "loops", "cookie settings");
+        told(&FirstLogin { requests: vec!["code", "hold"], landing: page, ..tokens(200, "") }, "loops", "cookie settings");
     }
 }

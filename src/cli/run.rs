@@ -103,13 +103,11 @@ pub async fn run(args: RunArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let out = OutDir::prepare(args.out.clone())?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            let _ = stop.send(true);
-        }
-        // A second Ctrl-C means: at once.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(exit::INTERRUPTED.into());
-        }
+        interrupted().await;
+        let _ = stop.send(true);
+        // A second one means: at once.
+        interrupted().await;
+        std::process::exit(exit::INTERRUPTED.into());
     });
     let on_terminal = std::io::stderr().is_terminal();
     let (sink, finish) = live::sink(style(on_terminal), on_terminal);
@@ -119,6 +117,24 @@ pub async fn run(args: RunArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let mut finished = played?;
     let stale = baseline.map(|baseline| baseline.apply(&mut finished.report)).unwrap_or_default();
     conclude(&args, &finished, &out, &stale, allow_incomplete)
+}
+
+/// Until somebody presses Ctrl-C, or a pipeline that is cancelled ends the program: the reports are written, and no browser stays behind.
+async fn interrupted() {
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    if let Ok(mut ended) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            () = ctrl_c => {}
+            _ = ended.recv() => {}
+        }
+        return;
+    }
+    ctrl_c.await;
 }
 
 /// Writes and prints; the answer is the exit code.

@@ -26,6 +26,7 @@ pub type Marks<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 pub fn pick(exchanges: &[&Exchange], marks: &Marks<'_>) -> Vec<bool> {
     let mut picked = vec![false; exchanges.len()];
     let mut left = DRAWN;
+    let echo = echoes(exchanges, marks);
     let marked = |at: usize| exchanges.get(at).is_some_and(|exchange| marks.contains_key(&*exchange.id));
     let near = |at: usize| marked(at) || marked(at + 1) || (at > 0 && marked(at - 1));
     let wanted = [
@@ -34,7 +35,7 @@ pub fn pick(exchanges: &[&Exchange], marks: &Marks<'_>) -> Vec<bool> {
         (0..exchanges.len()).collect(),
     ];
     for at in wanted.into_iter().flatten() {
-        if left > 0 && !picked[at] {
+        if left > 0 && !picked[at] && !echo[at] {
             picked[at] = true;
             left -= 1;
         }
@@ -42,21 +43,55 @@ pub fn pick(exchanges: &[&Exchange], marks: &Marks<'_>) -> Vec<bool> {
     picked
 }
 
+/// Which of these exchanges are another's echo: what the browser sends to the provider that the suite plays for an application is recorded at
+/// both ends, and drawn once. An accused one is never the echo.
+fn echoes(exchanges: &[&Exchange], marks: &Marks<'_>) -> Vec<bool> {
+    let mut drawn: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut out = vec![false; exchanges.len()];
+    for (at, exchange) in exchanges.iter().enumerate() {
+        let both_ends = exchange.from == Party::Browser && exchange.to == Party::Suite;
+        if !both_ends || !exchange.scenario.starts_with("app-") {
+            continue;
+        }
+        match drawn.remove(&(&*exchange.method, &*exchange.url)) {
+            Some(twin) if marks.contains_key(&*exchange.id) => out[twin] = true,
+            Some(_) => out[at] = true,
+            None => drop(drawn.insert((&*exchange.method, &*exchange.url), at)),
+        }
+    }
+    out
+}
+
+/// The lanes from left to right. Where an application is tested the suite is its provider, at the far end; else it is the relying party, at
+/// the near one.
+fn lanes(scenario: &str) -> [(Party, &'static str); 4] {
+    let hook = (Party::Hook, Party::Hook.title());
+    if scenario.starts_with("app-") {
+        [(Party::Browser, "browser"), (Party::Target, "application"), (Party::Suite, "suite (OP)"), hook]
+    } else {
+        [(Party::Suite, "suite"), (Party::Browser, "browser"), (Party::Target, "target"), hook]
+    }
+}
+
 /// Draws the exchanges of one scenario; empty where there are none. Links lead to `#x-ID`.
 pub fn draw(scenario: &str, exchanges: &[&Exchange], marks: &Marks<'_>) -> String {
     let Some(first) = exchanges.first() else {
         return String::new();
     };
-    let lanes: Vec<Party> = [Party::Suite, Party::Browser, Party::Target, Party::Hook]
+    let lanes: Vec<(Party, &'static str)> = lanes(scenario)
         .into_iter()
-        .filter(|lane| exchanges.iter().any(|exchange| exchange.from == *lane || exchange.to == *lane))
+        .filter(|(lane, _)| exchanges.iter().any(|exchange| exchange.from == *lane || exchange.to == *lane))
         .collect();
+    let echo = echoes(exchanges, marks);
     let mut canvas = Canvas { lanes, body: String::new(), y: 52 };
     let picked = pick(exchanges, marks);
     let mut step = "";
     let mut skipped = 0;
     let mut last_end = first.started_at;
-    for (exchange, picked) in exchanges.iter().zip(picked) {
+    for ((exchange, picked), echo) in exchanges.iter().zip(picked).zip(echo) {
+        if echo {
+            continue;
+        }
         if !picked {
             skipped += 1;
             continue;
@@ -84,14 +119,14 @@ pub fn draw(scenario: &str, exchanges: &[&Exchange], marks: &Marks<'_>) -> Strin
 }
 
 struct Canvas {
-    lanes: Vec<Party>,
+    lanes: Vec<(Party, &'static str)>,
     body: String,
     y: usize,
 }
 
 impl Canvas {
     fn x(&self, party: Party) -> usize {
-        let at = self.lanes.iter().position(|lane| *lane == party).unwrap_or(0);
+        let at = self.lanes.iter().position(|(lane, _)| *lane == party).unwrap_or(0);
         match self.lanes.len() {
             0 | 1 => (LEFT + RIGHT) / 2,
             n => LEFT + at * (RIGHT - LEFT) / (n - 1),
@@ -152,14 +187,14 @@ impl Canvas {
             r#"<svg class="sequence" role="img" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" aria-label="{}">"#,
             escape(&format!("Sequence diagram of {scenario}; the same exchanges are listed below"))
         );
-        for lane in &self.lanes {
+        for (lane, title) in &self.lanes {
             let x = self.x(*lane);
             let _ = write!(
                 svg,
                 r#"<line class="lane" x1="{x}" y1="36" x2="{x}" y2="{}"/><rect class="head" x="{}" y="8" width="96" height="28" rx="6"/><text class="head" x="{x}" y="27">{}</text>"#,
                 height - 6,
                 x - 48,
-                lane.title()
+                title
             );
         }
         svg + &self.body + "</svg>"
@@ -271,6 +306,19 @@ mod tests {
             },
             fault: None,
         }
+    }
+
+    #[test]
+    fn what_was_recorded_at_both_ends_is_drawn_once() {
+        let asked = |n: usize| Exchange { scenario: "app-login".into(), to: Party::Suite, ..exchange(n) };
+        let all: Vec<Exchange> = (0..4).map(asked).collect();
+        let all: Vec<&Exchange> = all.iter().collect();
+        assert_eq!(echoes(&all, &Marks::new()), [false, true, false, true]);
+        let accused = Marks::from([("x0001", vec!["sl1.app.a"])]);
+        assert_eq!(echoes(&all, &accused), [true, false, false, true]);
+        let svg = draw("app-login", &all, &accused);
+        assert_eq!((svg.matches("#x-x0000").count(), svg.matches("#x-x0001").count()), (0, 1));
+        assert!(svg.contains("suite (OP)"));
     }
 
     #[test]

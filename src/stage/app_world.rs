@@ -109,7 +109,7 @@ impl AppWorld {
     pub fn note_cookies(&self, context: &str, landing: &Landing) {
         let redirect = |url: &str| {
             let place = place(url);
-            self.app.redirect_uris.iter().any(|uri| *uri == place) || url.contains("code=") && url.contains("iss=")
+            self.app.redirect_uris.contains(&place) || url.contains("code=") && url.contains("iss=")
         };
         let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
         for hop in landing.hops.iter().filter(|hop| !same_origin(&hop.url, self.provider.issuer())) {

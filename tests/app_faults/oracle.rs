@@ -1,8 +1,13 @@
 //! What tells a signed-in page, where nobody has said so.
 
-use super::support::{Does, Faulty, nothing_failed, page, row, stopped};
-use ipsie_conform::model::Verdict;
+use std::sync::Arc;
+
+use super::support::{Does, Faulty, materials, nothing_failed, page, play, row, some_at_a_time, stopped};
+use ipsie_conform::counterpart::app::Defect;
+use ipsie_conform::embed::{Flaw, embed};
 use ipsie_conform::model::target::Marker;
+use ipsie_conform::model::{Role, Verdict};
+use ipsie_conform::set_stage::Browser;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_marker_the_suite_finds_one_and_says_which() {
@@ -77,4 +82,19 @@ async fn a_first_login_that_fails_teaches_nothing() {
         &["first login did not succeed", "the text \"Hello, Alice\"", "/protected with status 200"],
         &["app.logged_in"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_defect_of_the_reference_application_hides_behind_the_first_login() {
+    let runs = Defect::ALL.iter().map(|defect| async {
+        let flaws = [Flaw::App(*defect)];
+        let (setting, _peers) = embed(&materials(), &[Role::App], &flaws, Browser::Form, true, 4).await.unwrap();
+        play(setting, &["app-probe"], Arc::default()).await.map(|_| ())
+    });
+    let stopped: Vec<String> = Defect::ALL
+        .iter()
+        .zip(some_at_a_time(runs).await)
+        .filter_map(|(defect, outcome)| Some(format!("{defect:?}: {}", outcome.err()?)))
+        .collect();
+    assert!(stopped.is_empty(), "{stopped:#?}");
 }

@@ -149,7 +149,7 @@ pub async fn play(setting: Setting, scenarios: &[&str], notes: Arc<Mutex<Vec<Str
 /// Stopped before the first scenario, with these words in message and remedy.
 #[track_caller]
 pub fn stopped(outcome: Result<Report, Error>, message: &[&str], help: &[&str]) {
-    let error = outcome.err().expect("no run");
+    let error = outcome.expect_err("no run");
     assert_eq!(error.exit_code(), 4, "{error}");
     let told = error.to_string();
     let remedy = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();

@@ -87,3 +87,20 @@ async fn a_login_in_another_window_is_followed_by_a_browser_with_scripts() {
         assert!(notes.contains("by \"Sign in\""), "{notes}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn visits_keep_to_the_rate_that_the_operator_allows() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let mut faulty = Faulty::start(|_, _| {
+        SEEN.fetch_add(1, Ordering::SeqCst);
+        Does::Pass
+    })
+    .await;
+    faulty.setting.target.network.rate = 20;
+    let clock = std::time::Instant::now();
+    let report = faulty.run().await.unwrap();
+    nothing_failed(&report);
+    let least = SEEN.load(Ordering::SeqCst) as f64 / 20.0;
+    assert!(clock.elapsed().as_secs_f64() >= least * 0.8, "{} requests in {:?}", SEEN.load(Ordering::SeqCst), clock.elapsed());
+}

@@ -179,6 +179,13 @@ fn without_a_browser_the_way_out_is_told() {
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_reports_what_it_found() {
+    for signal in ["-INT", "-TERM"] {
+        interrupted_by(signal);
+    }
+}
+
+#[cfg(unix)]
+fn interrupted_by(signal: &str) {
     let dir = tempfile::tempdir().unwrap();
     let args = ["run", "--browser", "form", "--out", "run"];
     let mut child = command(dir.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -187,7 +194,7 @@ fn an_interrupted_run_reports_what_it_found() {
     // Something has been decided, and the code's lifetime is still being waited for.
     let seen = rest.by_ref().find(|line| line.contains("end   idp-probe/metadata"));
     assert!(seen.is_some());
-    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let _: Vec<String> = rest.collect();
     assert_eq!(child.wait().unwrap().code(), Some(130));

@@ -128,10 +128,12 @@ pub(super) fn record(shared: &Shared, what: &Record<'_>, raw: &Request, reply: &
         .headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    // Only the run's own browser has the provider's cookie.
+    let browser = what.context.is_some() && In::read(raw).cookie(authorize::COOKIE) == what.context;
     shared.recorder().record(RawExchange {
         scenario,
         step: &step,
-        from: Party::Target,
+        from: if browser { Party::Browser } else { Party::Target },
         to: Party::Suite,
         started_at: Timestamp::now(),
         took: std::time::Duration::ZERO,
