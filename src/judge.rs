@@ -161,8 +161,9 @@ pub fn requirements(catalogue: &Catalogue, rows: &[ClauseRow]) -> Vec<Requiremen
         .iter()
         .filter_map(|requirement| {
             let own: Vec<&ClauseRow> = rows.iter().filter(|row| row.requirement == requirement.id).collect();
-            let gating = own.iter().filter(|row| row.strength.gates()).map(|row| row.verdict).min();
-            let verdict = gating.or_else(|| own.iter().map(|row| row.verdict).min())?;
+            let gating: Vec<Verdict> = own.iter().filter(|row| row.strength.gates()).map(|row| row.verdict).collect();
+            let all: Vec<Verdict> = own.iter().map(|row| row.verdict).collect();
+            let verdict = worst(&gating).or_else(|| worst(&all))?;
             Some(RequirementRow {
                 id: requirement.id.clone(),
                 level: requirement.level,
