@@ -176,6 +176,12 @@ pub fn requirements(catalogue: &Catalogue, rows: &[ClauseRow]) -> Vec<Requiremen
         .collect()
 }
 
+/// The worst of these verdicts; what does not apply counts only where nothing else was found.
+fn worst(verdicts: &[Verdict]) -> Option<Verdict> {
+    let applies = |verdict: &&Verdict| **verdict != Verdict::NotApplicable;
+    verdicts.iter().filter(applies).min().or_else(|| verdicts.iter().min()).copied()
+}
+
 /// The verdict of each level and role of the plan, included levels first. A failure that the baseline knows does not count.
 pub fn levels(plan: &Plan, rows: &[ClauseRow]) -> Vec<LevelRow> {
     let mut out = Vec::new();
