@@ -1,7 +1,7 @@
 //! What all scenarios at an application share: its description, the provider that the suite plays for it, the oracle, the users.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::World;
 use super::browser::{Button, Landing};
@@ -29,6 +29,8 @@ pub struct AppWorld {
     pub cookies: Mutex<Vec<CookieSet>>,
     /// Browser contexts that were seen signed in.
     pub signed_in: Mutex<BTreeSet<String>>,
+    /// Held by the one scenario at a time that sends session commands.
+    pub commands: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A cookie that the application set.
@@ -82,6 +84,7 @@ impl AppWorld {
             client_secret,
             cookies: Mutex::default(),
             signed_in: Mutex::default(),
+            commands: Arc::default(),
         }
     }
 

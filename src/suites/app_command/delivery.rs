@@ -1,6 +1,8 @@
 //! The three ways in which an application can be told to end a user's sessions.
 
-use tokio::sync::{Mutex, MutexGuard};
+use std::sync::Arc;
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::{Seen, checks};
 use crate::counterpart::command_issuer::{Draft, LogoutForm, Sender, Subject, named, revoke};
@@ -195,10 +197,8 @@ pub struct Users {
     /// Nobody may touch this one's sessions.
     pub other: provider::Subject,
     /// Held while messages go out: what one of them does must not be taken for the effect of another.
-    _turn: MutexGuard<'static, ()>,
+    _turn: OwnedMutexGuard<()>,
 }
-
-static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Users of its own for this scenario, once no other scenario of commands is at work: one that hits everybody must not be blamed on
 /// another. Where the operator declares the users, commands are about the second one, because the sessions that other scenarios keep for
@@ -208,7 +208,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// The target has no application.
 pub async fn addressed(stage: &Stage, what: &str) -> Result<Users, Obstacle> {
     let app = stage.app()?;
-    let _turn = TURN.lock().await;
+    let _turn = Arc::clone(&app.commands).lock_owned().await;
     Ok(if app.app.users.is_empty() {
         Users { main: app.somebody(what), other: app.somebody(&format!("{what}-other")), _turn }
     } else {
