@@ -91,8 +91,8 @@ pub async fn matrix(
         let Some(flaw) = defect else { return u64::MAX };
         match of_base(catalogue, flaw.clause()) {
             // A session that a command should have ended is looked at until the time for that is over.
-            Some(clause) if clause.id.contains('@') => u64::from(clause.wait_s).max(POLLED_S),
-            clause => clause.map_or(0, |clause| u64::from(clause.wait_s)),
+            Some(clause) if clause.id.contains('@') => clause.wait_s.max(POLLED_S),
+            clause => clause.map_or(0, |clause| clause.wait_s),
         }
     };
     defects.sort_by_key(|defect| std::cmp::Reverse(wait(defect)));

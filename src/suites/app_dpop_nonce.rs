@@ -188,10 +188,10 @@ fn answered(found: &mut Findings, what: &str, requests: &[Sent], held: bool) {
         let cites = |other: &Sent| [sent.exchange.clone(), other.exchange.clone()];
         match (right, later.first()) {
             (None, None) if !held => {
-                found.undecided(format!("{what} was not repeated; {NO_CONTROL}"), std::slice::from_ref(&sent.exchange))
+                found.undecided(format!("{what} was not repeated; {NO_CONTROL}"), std::slice::from_ref(&sent.exchange));
             }
             (None, None) => {
-                found.broken(format!("{what} was not repeated after use_dpop_nonce"), std::slice::from_ref(&sent.exchange))
+                found.broken(format!("{what} was not repeated after use_dpop_nonce"), std::slice::from_ref(&sent.exchange));
             }
             (None, Some(next)) => {
                 let with = match (next.proof, &next.nonce) {

@@ -70,7 +70,7 @@ fn only_published_endpoints_are_called(seen: &Seen) -> Judgement {
     for (path, exchange) in &seen.traps {
         found.broken(format!("{path} was called, which no metadata names"), std::slice::from_ref(exchange));
     }
-    let signed_in = seen.logins.iter().any(|login| login.signed_in());
+    let signed_in = seen.logins.iter().any(crate::stage::visitor::Attempt::signed_in);
     if seen.traps.is_empty() && !signed_in {
         return Judgement::undecided("no login succeeded, and no unpublished path was called");
     }

@@ -217,7 +217,7 @@ pub(super) fn keys_are_strong(seen: &Seen) -> Judgement {
         match (key.kty.as_str(), key.bits) {
             ("RSA", Some(bits)) if bits < 2048 => found.broken(format!("{} is RSA with {bits} bits", key.place), &cites),
             ("EC" | "OKP", Some(bits)) if bits < 224 => {
-                found.broken(format!("{} is on a curve of {bits} bits", key.place), &cites)
+                found.broken(format!("{} is on a curve of {bits} bits", key.place), &cites);
             }
             ("RSA" | "EC" | "OKP", Some(_)) => found.saw(&cites),
             (kty, _) => found.broken(format!("{} has the type \"{kty}\" or no known size", key.place), &cites),
