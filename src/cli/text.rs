@@ -78,7 +78,7 @@ pub fn table(out: &mut String, header: &[&str], rows: &[Vec<String>], style: Sty
     // Where even the fixed columns are too wide, the longest names of the first one stand on lines of their own.
     let too_wide = widths.iter().map(|width| width + 2).sum::<usize>().saturating_sub(columns);
     if let Some(first) = widths.first_mut() {
-        *first = first.saturating_sub(too_wide).max(8);
+        *first = first.saturating_sub(too_wide).max(8).min(*first);
     }
     let left: usize = widths.iter().map(|width| width + 2).sum();
     let beside = columns.saturating_sub(left) >= 28;

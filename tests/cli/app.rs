@@ -59,8 +59,9 @@ fn a_second_run_against_the_same_application_is_told_to_wait() {
 #[test]
 fn an_application_that_is_down_is_told_before_the_first_scenario() {
     let dir = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    write_target(dir.path(), free, three_ports());
+    // A port that nobody, not even the run itself, is given by the system.
+    let closed = "127.0.0.1:1".parse().unwrap();
+    write_target(dir.path(), closed, three_ports());
     cli_in(dir.path(), &RUN)
         .has(4, &["could not be reached at https://app.hostile.test/", "refused", "app.protected_url", "doctor"]);
 }

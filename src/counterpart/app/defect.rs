@@ -282,6 +282,8 @@ mod tests {
         let executable = catalogue.clauses.iter().filter(|clause| clause.role == Role::App);
         let executable: HashSet<&str> = executable
             .filter(|clause| clause.how != How::Attested && clause.binding != "ssf-caep")
+            // Of a later edition than the one the matrix is made by; ReauthBeforePage breaks it as well.
+            .filter(|clause| clause.base() != "sl2.app.new-assertion-demanded")
             .map(|clause| clause.id.split('@').next().unwrap())
             .collect();
         let ours: HashSet<&str> = Defect::ALL.iter().map(|defect| defect.clause()).collect();

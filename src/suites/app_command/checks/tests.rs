@@ -149,6 +149,19 @@ fn a_session_that_lives_on_a_refresh_is_broken() {
 }
 
 #[test]
+fn a_silent_renewal_is_enough_for_one_edition_and_not_for_the_other() {
+    let renewed = changed(|seen| (seen.first, seen.refreshes) = (watched(true), vec!["x0009".into()]));
+    assert_eq!(nothing_goes_on_without_a_new_assertion(&renewed).call, Call::Pass);
+    assert_eq!(a_refresh_is_no_substitute(&renewed).call, Call::Broken);
+    // Otherwise the two editions agree.
+    assert_eq!(the_next_page_leads_to_the_provider(&renewed).call, Call::Pass);
+    let ignored = changed(|seen| seen.first = watched(true));
+    assert_eq!(nothing_goes_on_without_a_new_assertion(&ignored).call, Call::Broken);
+    assert_eq!(the_next_page_leads_to_the_provider(&ignored).call, Call::Broken);
+    assert_eq!(nothing_goes_on_without_a_new_assertion(&good()).call, Call::Pass);
+}
+
+#[test]
 fn a_fresh_authentication_is_asked_for_by_prompt_or_a_small_max_age() {
     let judge = |prompt: Option<&str>, max_age: Option<&str>| {
         let asked = Asked { prompt: prompt.map(str::to_owned), max_age: max_age.map(str::to_owned), cite: "x".into() };
