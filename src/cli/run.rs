@@ -267,7 +267,7 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
             ));
         }
         for &level in &levels {
-            let executed = catalogue.parts.iter().any(|part| part.role == role && part.level == level);
+            let executed = catalogue.parts.iter().any(|part| part.role == role && part.level == level && part.executed);
             if !executed {
                 let known: Vec<String> = catalogue
                     .parts

@@ -32,6 +32,7 @@ struct Kept {
     /// What the browser sent and was sent, as it was: in memory, to look for what must not be there.
     overheard: Option<Vec<Overheard>>,
     overheard_bytes: usize,
+    overheard_cut: bool,
 }
 
 /// Bytes of browser traffic kept in memory at most.
@@ -159,6 +160,11 @@ impl Recorder {
         self.kept().overheard.get_or_insert_default();
     }
 
+    /// Was some of the browser's traffic too much to be kept, so that a search does not prove that something was nowhere?
+    pub fn overheard_cut(&self) -> bool {
+        self.kept().overheard_cut
+    }
+
     /// Where these values stand in the browser's traffic: (value, what it is). Values shorter than eight characters are not looked for.
     pub fn find(&self, values: &[(String, String)]) -> Vec<Sighting> {
         let kept = self.kept();
@@ -236,6 +242,7 @@ impl Kept {
         parts.extend(raw.response.body.as_deref().map(|body| (Place::Page, asked.clone(), text(body))));
         let bytes: usize = parts.iter().map(|(_, _, text)| text.len()).sum();
         if self.overheard_bytes + bytes > OVERHEAR {
+            self.overheard_cut = true;
             return;
         }
         self.overheard_bytes += bytes;

@@ -54,14 +54,14 @@ pub struct Seen {
     pub keys: Vec<KeyFacts>,
     /// Paths that no metadata names and that were called all the same.
     pub traps: Vec<(String, ExchangeId)>,
-    /// The metadata was fetched during the run.
-    pub metadata_fetched: bool,
     /// What the application offers as TLS client.
     pub hellos: Vec<HelloFacts>,
     /// Randomness of the code verifiers.
     pub verifiers: Estimate,
     /// Secrets of the back channel seen at the browser.
     pub leaks: Vec<Sighting>,
+    /// There was more browser traffic than could be kept: not all of it was searched.
+    pub overheard_cut: bool,
     /// Cookies.
     pub cookies: CookieFacts,
 }

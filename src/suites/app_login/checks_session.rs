@@ -31,6 +31,13 @@ fn told(found: &mut Findings, sighting: &Sighting) {
     found.broken(text, std::slice::from_ref(&sighting.exchange));
 }
 
+/// What was not searched may hold anything.
+fn not_all_heard(seen: &Seen, found: &mut Findings) {
+    if seen.overheard_cut {
+        found.undecided("there was more browser traffic than could be searched", &[]);
+    }
+}
+
 pub(super) fn no_secret_reaches_the_browser(seen: &Seen) -> Judgement {
     if !seen.tokens.iter().any(|token| token.status == 200) {
         return Judgement::undecided("no login got as far as the token endpoint: there were no secrets to look for");
@@ -46,6 +53,7 @@ pub(super) fn no_secret_reaches_the_browser(seen: &Seen) -> Judgement {
             _ => {}
         }
     }
+    not_all_heard(seen, &mut found);
     found.conclude("no client secret, verifier or token stands in a URL, form or Referer of the browser")
 }
 
@@ -57,6 +65,7 @@ pub(super) fn access_tokens_stay_at_userinfo(seen: &Seen) -> Judgement {
     for sighting in seen.leaks.iter().filter(|sighting| sighting.what == ACCESS) {
         told(&mut found, sighting);
     }
+    not_all_heard(seen, &mut found);
     found
         .conclude("the access token was seen at UserInfo only, or nowhere; uses on back channels to third parties cannot be seen")
 }

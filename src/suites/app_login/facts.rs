@@ -120,8 +120,6 @@ pub struct AssertionFacts {
     pub exchange: ExchangeId,
     /// 0 for the main issuer, 1 for the second one.
     pub issuer: usize,
-    /// It repeats an earlier one because the provider demanded a nonce.
-    pub repeat_for_nonce: bool,
     /// JOSE `alg`.
     pub alg: String,
     /// `aud` as it stands in the JSON.
@@ -196,12 +194,11 @@ pub fn gather(stage: &Stage, app: &AppWorld, logins: Vec<Attempt>) -> Seen {
     };
     let mut assertions: Vec<AssertionFacts> = Vec::new();
     for token in &log.tokens {
-        let nonce = token.nonce_demanded.is_some();
-        assertions.extend(assertion(&token.auth, &token.exchange, issuer_of(token), nonce, token.when.as_second(), &client_ids));
+        assertions.extend(assertion(&token.auth, &token.exchange, issuer_of(token), token.when.as_second(), &client_ids));
     }
     for fetch in log.fetches.iter().filter(|fetch| fetch.what == Fetched::Pushed) {
         let when = jiff::Timestamp::now().as_second();
-        assertions.extend(fetch.auth.iter().flat_map(|auth| assertion(auth, &fetch.exchange, 0, false, when, &client_ids)));
+        assertions.extend(fetch.auth.iter().flat_map(|auth| assertion(auth, &fetch.exchange, 0, when, &client_ids)));
     }
     let connections = app.provider.back.connections();
     let mut hellos: Vec<HelloFacts> = Vec::new();
@@ -225,10 +222,10 @@ pub fn gather(stage: &Stage, app: &AppWorld, logins: Vec<Attempt>) -> Seen {
         assertions,
         keys: keys(app, &log),
         traps: traps.map(|fetch| (fetch.path.clone(), fetch.exchange.clone())).collect(),
-        metadata_fetched: log.fetches.iter().any(|fetch| matches!(fetch.what, Fetched::Metadata(_))),
         hellos,
         verifiers: estimate(&verifiers),
         leaks: stage.world.recorder.find(&secrets(app, &log)),
+        overheard_cut: stage.world.recorder.overheard_cut(),
         cookies: cookies(app, &log),
     }
 }
@@ -293,19 +290,11 @@ fn userinfo(seen: &crate::counterpart::provider::UserInfoRequest) -> UserInfoFac
     }
 }
 
-fn assertion(
-    auth: &ClientAuthSeen,
-    exchange: &str,
-    issuer: usize,
-    nonce_demanded: bool,
-    when: i64,
-    client_ids: &[String],
-) -> Option<AssertionFacts> {
+fn assertion(auth: &ClientAuthSeen, exchange: &str, issuer: usize, when: i64, client_ids: &[String]) -> Option<AssertionFacts> {
     let seen = auth.assertion.as_ref()?;
     Some(AssertionFacts {
         exchange: exchange.to_owned(),
         issuer,
-        repeat_for_nonce: nonce_demanded,
         alg: seen.alg.clone(),
         aud: seen.aud.clone(),
         iss_right: client_ids.contains(&seen.iss),

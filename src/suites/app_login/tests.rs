@@ -189,3 +189,14 @@ fn a_logout_hint_is_no_leak() {
     seen.leaks.push(Sighting { target: "https://op.test/x/sign-out".into(), ..sighting("an ID token", Place::Location) });
     assert_eq!(call(&seen, "no-secrets-in-front-channel"), Call::Pass);
 }
+
+#[test]
+fn traffic_that_was_not_searched_proves_nothing() {
+    let mut seen = good();
+    seen.overheard_cut = true;
+    for slug in ["no-secrets-in-front-channel", "access-token-identity-only"] {
+        assert_eq!(call(&seen, slug), Call::Undecided, "{slug}");
+    }
+    seen.leaks.push(sighting("an access token", Place::Url));
+    assert_eq!(call(&seen, "no-secrets-in-front-channel"), Call::Broken);
+}
