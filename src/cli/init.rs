@@ -32,7 +32,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "ROLE", default_value = "idp")]
     pub role: Role,
     /// With `--role app`: issuer identifier of the provider that the suite plays, with a host name by which the application reaches this
-    /// computer [default: https://op.ipsie-conform.test:8443]
+    /// computer [default: port 8443 of op.ipsie-conform.test]
     #[arg(long, value_name = "URL")]
     pub op_issuer: Option<String>,
     /// Target file to write; the suite's keys go beside it
