@@ -67,10 +67,6 @@ fn answered(url: &str, landing: &Landing) -> Result<(), Error> {
             format!("the application could not be reached at {url}: {error}"),
             "Check app.protected_url, [network.resolve], network.ca_file and that the application is up; `ipsie-conform doctor` looks at each part.",
         )),
-        None if landing.url.starts_with("about:") => Err(Error::prerequisite(
-            format!("the application could not be reached at {url}: what it answers is no page (a download, or no HTTP)"),
-            "Check app.protected_url and [network.resolve]: something else may be listening there.",
-        )),
         None if landing.status == 429 => Err(Error::prerequisite(
             format!("the application limits the rate of requests: {url} answers with status 429"),
             "Wait until the limit is over, and set network.rate to the requests per second it takes.",

@@ -102,7 +102,7 @@ impl Page for ChromePage {
                 match self.evaluate(script.clone(), until).await {
                     Ok(Ok(_)) => return self.finish(false, until, step).await,
                     Ok(Err(_)) if Instant::now() < until => match self.settle(false, until).await? {
-                        End::Settled => {}
+                        End::Settled | End::NoPage => {}
                         end => return self.land(end, step).await,
                     },
                     Ok(Err(_)) | Err(AgentFault::Deadline { .. }) => {

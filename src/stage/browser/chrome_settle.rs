@@ -27,6 +27,8 @@ const UNCHANGING: &str = "!(document.scripts.length || (document.body && documen
 pub(super) enum End {
     Arrival(Arrival),
     Settled,
+    /// The visit was answered, but with nothing that becomes a page: the tab still shows what it showed before.
+    NoPage,
     Failed(String),
 }
 
@@ -50,7 +52,12 @@ impl ChromePage {
             } else if let Some(error) = self.net.document_failed() {
                 self.loading = false;
                 if Instant::now() >= self.activity + QUIET || (error != "net::ERR_ABORTED" && self.net.complete()) {
-                    return Ok(if error.is_empty() { End::Settled } else { End::Failed(error) });
+                    return Ok(match error.is_empty() {
+                        // What a user did may well leave the page as it is.
+                        true if patient => End::Settled,
+                        true => End::NoPage,
+                        false => End::Failed(error),
+                    });
                 }
                 // A navigation that another one replaces is aborted, too: the other one shows itself at once.
                 wake = self.activity + QUIET;
@@ -128,6 +135,7 @@ impl ChromePage {
         let mut body = None;
         let mut landing = match &end {
             End::Arrival(arrival) => Landing { url: arrival.url.clone(), status: self.net.status, ..Landing::default() },
+            End::NoPage => Landing::without_page(self.net.document_url().unwrap_or_default(), self.net.status),
             End::Settled | End::Failed(_) => {
                 let textual = self.net.document_type().is_some_and(|mime| mime.contains("html") || mime.contains("json"));
                 if let (End::Settled, true, Some(request_id)) = (&end, textual, self.net.document.clone()) {
@@ -153,7 +161,7 @@ impl ChromePage {
         match end {
             End::Arrival(arrival) => landing.arrival = Some(arrival),
             End::Failed(error) => landing.error = Some(error),
-            End::Settled => {}
+            End::Settled | End::NoPage => {}
         }
         Ok(landing)
     }

@@ -128,7 +128,7 @@ impl Page for FormPage {
                 }
             };
             match Url::parse(&text) {
-                Ok(url) => Ok(self.visit(url, body, from, step).await),
+                Ok(url) => Ok(self.visit(url, body, from, false, step).await),
                 Err(e) => Ok(Landing { url: text, error: Some(format!("not a URL: {e}")), ..Landing::default() }),
             }
         }
@@ -142,7 +142,7 @@ impl Page for FormPage {
             for act in acts {
                 if let Some(request) = self.perform(act)? {
                     let from = self.shown.url.clone();
-                    let mut reached = self.visit(request.url, request.body, from, step).await;
+                    let mut reached = self.visit(request.url, request.body, from, true, step).await;
                     hops.append(&mut reached.hops);
                     landing = Some(reached);
                 }

@@ -26,8 +26,8 @@ struct Going {
 }
 
 impl FormPage {
-    /// Sends a request and follows what comes of it. `from` is the page that caused it.
-    pub(super) async fn visit(&mut self, url: Url, body: Option<String>, from: Option<Url>, step: &str) -> Landing {
+    /// Sends a request and follows what comes of it. `from` is the page that caused it; `acted` when a user's act on a page did.
+    pub(super) async fn visit(&mut self, url: Url, body: Option<String>, from: Option<Url>, acted: bool, step: &str) -> Landing {
         let deadline = self.core.config.deadline;
         let end = Instant::now() + deadline;
         let mut hops: Vec<Hop> = Vec::new();
@@ -80,8 +80,12 @@ impl FormPage {
             let download =
                 response.header("content-disposition").is_some_and(|value| value.trim_start().starts_with("attachment"));
             if download || matches!(response.status, 204 | 205) {
-                // The page shown stays.
-                return Landing { status: response.status, hops, ..self.see().0 };
+                // The page shown stays; a visit that was to bring a page has none.
+                return if acted {
+                    Landing { status: response.status, hops, ..self.see().0 }
+                } else {
+                    Landing { hops, ..Landing::without_page(going.url.into(), response.status) }
+                };
             }
             let refresh = response.header("refresh").and_then(|value| form_html::refresh(value, &going.url));
             let html = String::from_utf8_lossy(&response.body).into_owned();

@@ -137,6 +137,9 @@ pub enum Act {
     Back,
 }
 
+/// Why a visit ended without a page, where the network is not to blame.
+const NO_PAGE: &str = "what it answers is no page (a download, or no HTTP)";
+
 /// Where a visit or an act ended.
 #[derive(Clone, Debug, Default)]
 pub struct Landing {
@@ -158,6 +161,15 @@ pub struct Landing {
     pub arrival: Option<Arrival>,
     /// Why the page could not be shown: a TLS or network error of the browser, or the deadline.
     pub error: Option<String>,
+}
+
+impl Landing {
+    /// A visit whose answer became no page. Status 204 and 205 mean just that (RFC 9110, sections 15.3.5 and 15.3.6); anything else is
+    /// a download, or no HTTP at all.
+    pub(super) fn without_page(url: String, status: u16) -> Landing {
+        let error = (!matches!(status, 204 | 205)).then(|| NO_PAGE.to_owned());
+        Landing { url, status, error, ..Landing::default() }
+    }
 }
 
 /// A request of the browser to reach the suite.

@@ -89,7 +89,8 @@ async fn odd_answers(world: &World) {
     assert_eq!((way(&landing), landing.error), (vec!["GET 204 /204".to_owned()], None));
     let landing = world.get("/download").await;
     assert_eq!(way(&landing), ["GET 200 /download"]);
-    assert_eq!(landing.error, None);
+    assert!(landing.error.unwrap().contains("no page"));
+    assert_eq!((landing.url, landing.html.as_str()), (format!("{IDP}/download"), ""), "what was shown before is not its page");
     let landing = world.get("/json").await;
     assert_eq!((landing.status, landing.error), (400, None));
     assert!(landing.html.contains("invalid_request"));
