@@ -154,6 +154,7 @@ pub async fn embed(
         jobs,
         fast,
         interactive: false,
+        allow_load: true,
         provider,
     };
     Ok((setting, Peers { _idp: idp, _app: app, _dns: dns }))

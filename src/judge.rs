@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::catalogue::Catalogue;
+use crate::model::clause::ONE_OF;
 use crate::model::report::{ClauseRow, Controls, LevelRow, RequirementRow};
 use crate::model::target::Attestation;
 use crate::model::{Call, Clause, ClauseId, FaultClass, How, Judgement, Level, LevelVerdict, Verdict};
@@ -88,10 +89,30 @@ pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
             }
         }
     }
-    plan.clauses
+    let mut rows: Vec<ClauseRow> = plan
+        .clauses
         .iter()
         .map(|planned| row(planned, judged.get(&planned.clause.id), by.get(&planned.clause.id).copied(), seen))
-        .collect()
+        .collect();
+    if plan.profile.is_none() {
+        excuse(&mut rows);
+    }
+    rows
+}
+
+/// AL1 asks for one of suspend, archive and delete: where one of them works and ends access, those of SCIM that do not work warn. What a
+/// declared command binding gets wrong still fails.
+fn excuse(rows: &mut [ClauseRow]) {
+    let passed = |id: &str| rows.iter().any(|row| row.id == id && row.verdict == Verdict::Pass);
+    let Some(way) = ONE_OF.into_iter().find(|id| passed(id)).filter(|_| passed("al1.app.any-one-way")) else { return };
+    let others = rows.iter_mut().filter(|row| ONE_OF.contains(&row.id.as_str()) && row.binding == "scim");
+    for row in others.filter(|row| row.strength.gates() && row.verdict != Verdict::Pass) {
+        row.excused = Some(format!("{way} works, and the level asks for one way"));
+        if row.verdict == Verdict::Fail {
+            row.verdict = Verdict::Warning;
+            row.reason = format!("{} (it does not gate: {way} works, and the level asks for one way)", row.reason);
+        }
+    }
 }
 
 /// Judges the clauses of one scenario as soon as it has ended, for the live view.
@@ -151,6 +172,7 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
         evidence: judgement.cites,
         duration_ms: by.map_or(0, |by| by.duration_ms),
         baseline: None,
+        excused: None,
     }
 }
 
@@ -161,7 +183,7 @@ pub fn requirements(catalogue: &Catalogue, rows: &[ClauseRow]) -> Vec<Requiremen
         .iter()
         .filter_map(|requirement| {
             let own: Vec<&ClauseRow> = rows.iter().filter(|row| row.requirement == requirement.id).collect();
-            let gating: Vec<Verdict> = own.iter().filter(|row| row.strength.gates()).map(|row| row.verdict).collect();
+            let gating: Vec<Verdict> = own.iter().filter(|row| row.gates()).map(|row| row.verdict).collect();
             let all: Vec<Verdict> = own.iter().map(|row| row.verdict).collect();
             let verdict = worst(&gating).or_else(|| worst(&all))?;
             Some(RequirementRow {
@@ -203,7 +225,7 @@ pub fn levels(plan: &Plan, rows: &[ClauseRow]) -> Vec<LevelRow> {
 }
 
 fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
-    let gating = || rows.iter().filter(|row| row.strength.gates());
+    let gating = || rows.iter().filter(|row| row.gates());
     if gating().any(|row| row.verdict == Verdict::Fail && row.baseline.is_none()) {
         return LevelVerdict::NonConformant;
     }
@@ -245,7 +267,32 @@ mod tests {
             evidence: Vec::new(),
             duration_ms: 0,
             baseline: None,
+            excused: None,
         }
+    }
+
+    #[test]
+    fn one_way_to_end_access_excuses_the_other_scim_way_only() {
+        let row = |slug: &str, binding: &str, verdict| ClauseRow {
+            id: format!("al1.app.{slug}"),
+            binding: binding.into(),
+            level: Level::Al1,
+            role: Role::App,
+            ..clause(slug, "end", Strength::Must, verdict)
+        };
+        let verdict = |any_one_way, command| {
+            let mut rows = vec![
+                row("deactivate-patch", "scim", Verdict::Pass),
+                row("delete-user", "scim", Verdict::Fail),
+                row("any-one-way", "cross", any_one_way),
+                row("cmd-suspend", "op-commands", command),
+            ];
+            excuse(&mut rows);
+            level(&rows)
+        };
+        assert_eq!(verdict(Verdict::Pass, Verdict::NotApplicable), LevelVerdict::Conformant);
+        assert_eq!(verdict(Verdict::Pass, Verdict::Fail), LevelVerdict::NonConformant);
+        assert_eq!(verdict(Verdict::Inconclusive, Verdict::NotApplicable), LevelVerdict::NonConformant);
     }
 
     fn level(rows: &[ClauseRow]) -> LevelVerdict {

@@ -25,6 +25,7 @@ mod first_login;
 pub mod judge;
 pub mod model;
 pub mod plan;
+mod plan_accounts;
 mod plan_app;
 pub mod report;
 pub mod run;

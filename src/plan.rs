@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, glob, is_off, matches};
 use crate::model::clause::{DELIVERY, NOT_YET};
+use crate::plan_accounts;
 use crate::model::target::{ClientAuth, Idp, Target};
 use crate::model::{Clause, ClauseId, How, Level, Role};
 use crate::plan_app;
@@ -29,6 +30,35 @@ pub struct Ask {
     pub scenarios: Vec<String>,
     /// Leave out clauses that must wait.
     pub fast: bool,
+    /// A profile in place of the levels: the draft's own view.
+    pub profile: Option<Profile>,
+}
+
+/// A draft's own view of what is demanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The AL1 SCIM draft of 2025-12-12: every clause whose source names it, as a demand of AL1, and nothing excused.
+    Al1ScimDraft,
+}
+
+impl Profile {
+    /// Its name for `--profile`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Al1ScimDraft => "al1-scim-draft",
+        }
+    }
+
+    /// The profile of this name.
+    pub fn named(name: &str) -> Option<Profile> {
+        [Profile::Al1ScimDraft].into_iter().find(|profile| profile.name() == name)
+    }
+
+    /// The clause as the profile demands it, or none where it does not.
+    fn view(self, clause: &Clause) -> Option<Clause> {
+        clause.source.contains("AL1-SCIM").then(|| Clause { level: Level::Al1, ..clause.clone() })
+    }
 }
 
 /// What is done about a clause.
@@ -69,6 +99,8 @@ pub struct Plan {
     pub roles: Vec<Role>,
     /// The edition judged by.
     pub edition: String,
+    /// The profile judged by, in place of the levels.
+    pub profile: Option<Profile>,
     /// Every clause of those levels and roles that the edition demands, in catalogue order.
     pub clauses: Vec<Planned>,
     /// The scenarios to play, in table order.
@@ -82,9 +114,10 @@ impl Plan {
         let clauses: Vec<Planned> = catalogue
             .clauses
             .iter()
+            .filter_map(|clause| viewed(clause, ask.profile))
             .filter(|clause| ask.roles.contains(&clause.role) && ask.levels.iter().any(|level| level.includes(clause.level)))
             .filter(|clause| !is_off(&off, clause))
-            .map(|clause| Planned { clause: clause.clone(), fate: fate(clause, target, ask) })
+            .map(|clause| Planned { fate: fate(&clause, target, ask), clause })
             .collect();
         let tested: BTreeSet<&str> =
             clauses.iter().filter(|planned| planned.fate == Fate::Tested).map(|planned| planned.clause.id.as_str()).collect();
@@ -100,7 +133,7 @@ impl Plan {
             }
         }
         suites.sort_by_key(|suite| suites::all().iter().position(|known| known.id() == suite.id()));
-        Plan { levels: ask.levels.clone(), roles: ask.roles.clone(), edition: ask.edition.clone(), clauses, suites }
+        Plan { levels: ask.levels.clone(), roles: ask.roles.clone(), edition: ask.edition.clone(), profile: ask.profile, clauses, suites }
     }
 
     /// The plan of an earlier run, by the fates it recorded, under this edition. What that run did not plan because its own edition does
@@ -110,6 +143,7 @@ impl Plan {
         levels: Vec<Level>,
         roles: Vec<Role>,
         edition: &str,
+        profile: Option<Profile>,
         fates: &BTreeMap<ClauseId, Fate>,
     ) -> Plan {
         let off = catalogue.edition(edition).map(|edition| edition.off.clone()).unwrap_or_default();
@@ -117,11 +151,12 @@ impl Plan {
         let clauses: Vec<Planned> = catalogue
             .clauses
             .iter()
+            .filter_map(|clause| viewed(clause, profile))
             .filter(|clause| roles.contains(&clause.role) && levels.iter().any(|level| level.includes(clause.level)))
             .filter(|clause| !is_off(&off, clause))
-            .map(|clause| Planned { clause: clause.clone(), fate: fates.get(&clause.id).cloned().unwrap_or_else(unplanned) })
+            .map(|clause| Planned { fate: fates.get(&clause.id).cloned().unwrap_or_else(unplanned), clause })
             .collect();
-        Plan { levels, roles, edition: edition.to_owned(), clauses, suites: Vec::new() }
+        Plan { levels, roles, edition: edition.to_owned(), profile, clauses, suites: Vec::new() }
     }
 
     /// What is done about each clause, for [`Plan::again`].
@@ -132,6 +167,14 @@ impl Plan {
     /// Ids of the clauses that scenarios decide.
     pub fn tested(&self) -> impl Iterator<Item = &Clause> {
         self.clauses.iter().filter(|planned| planned.fate == Fate::Tested).map(|planned| &planned.clause)
+    }
+}
+
+/// The clause as it is demanded: by its level, or by a profile.
+fn viewed(clause: &Clause, profile: Option<Profile>) -> Option<Clause> {
+    match profile {
+        None => Some(clause.clone()),
+        Some(profile) => profile.view(clause),
     }
 }
 
@@ -167,7 +210,15 @@ fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
     if clause.id == DELIVERY_DECLARED {
         return delivery_declared(declared);
     }
-    if DELIVERY.contains(&clause.binding.as_str()) {
+    if let Some(binding) = clause.account_binding()
+        && !declared.iter().any(|known| known == binding)
+    {
+        return Fate::NotApplicable(format!("binding {binding} is not declared in target.bindings"));
+    }
+    if let Some(why) = clause.level.is_account().then(|| plan_accounts::unclaimed(clause, target)).flatten() {
+        return Fate::NotApplicable(why);
+    }
+    if DELIVERY.contains(&clause.binding.as_str()) && !clause.level.is_account() {
         if !declared.contains(&clause.binding) {
             return Fate::NotApplicable(format!("binding {} is not declared in target.bindings", clause.binding));
         }
@@ -176,6 +227,14 @@ fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
         }
     }
     let Some(suite) = suite else { return Fate::Statement };
+    if clause.level.is_account() {
+        return plan_accounts::missing(clause, target).map_or(Fate::Tested, Fate::NotRun);
+    }
+    match (clause.role, &target.app, &target.idp) {
+        (Role::App, None, _) => return Fate::NotRun("[app] is not configured".into()),
+        (Role::Idp, _, None) => return Fate::NotRun("[idp] is not configured".into()),
+        _ => {}
+    }
     if let (Role::App, Some(app)) = (clause.role, &target.app) {
         let missing: Vec<String> = clause.needs.iter().filter_map(|need| plan_app::missing(need, clause, target, app)).collect();
         if !missing.is_empty() {
@@ -244,6 +303,7 @@ mod tests {
             clauses: Vec::new(),
             scenarios: Vec::new(),
             fast: false,
+            profile: None,
         };
         let plan = Plan::make(&catalogue, &target, &ask);
         plan.fates().remove(id).unwrap()

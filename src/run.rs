@@ -16,7 +16,7 @@ use crate::judge::{self, Observation, Observations, Stopped};
 use crate::model::report::{CatalogueInfo, Controls, Evidence, Report, RunInfo, SCHEMA, ScenarioRow, TargetInfo, Tool};
 use crate::model::{Fault, FaultClass};
 use crate::plan::Plan;
-use crate::set_stage::{Set, Setting};
+use crate::set_stage::{Needs, Set, Setting};
 use crate::stage::{Stage, World};
 use crate::suite::{Obstacle, Suite};
 use crate::target_file::hex;
@@ -55,10 +55,9 @@ pub async fn run(
     let jobs = setting.jobs.max(1);
     let embedded = setting.embedded;
     let config_digest = setting.digest.clone();
-    let wanted = plan.tested().map(|clause| clause.id.clone()).collect();
     let mut stopped_early = stop.clone();
     let set = tokio::select! {
-        set = Set::up(setting, &plan.roles, wanted, events.clone()) => set?,
+        set = Set::up(setting, Needs::of(plan), events.clone()) => set?,
         _ = stopped_early.wait_for(|stop| *stop) => return Err(Error::prerequisite("interrupted before the first scenario", "Nothing was tested.")),
     };
     let world = set.world.clone();
@@ -78,7 +77,7 @@ pub async fn run(
     let report = Report {
         schema: SCHEMA.into(),
         tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
-        catalogue: CatalogueInfo { edition: plan.edition.clone(), digest: catalogue.digest.clone() },
+        catalogue: CatalogueInfo { edition: plan.edition.clone(), profile: plan.profile.map(|profile| profile.name().into()), digest: catalogue.digest.clone() },
         run: RunInfo {
             id: world.run_id.clone(),
             started_at: started.0,

@@ -134,6 +134,7 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
         clauses,
         scenarios: Vec::new(),
         fast: false,
+        profile: None,
     };
     let plan = Plan::make(catalogue, &setting.target, &ask);
     let (_stop, stopped) = watch::channel(false);

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::event::{Event, Sink};
 use crate::model::target::Target;
 use crate::model::{ClauseId, Role};
+use crate::plan::Plan;
 use crate::set_app;
 use crate::stage::World;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
@@ -29,6 +30,7 @@ use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShap
 use crate::stage::raw::Probing;
 use crate::stage::recorder::Recorder;
 use crate::stage::resolve::Resolve;
+use crate::stage::scim_world::ScimWorld;
 use crate::stage::secrets::Secrets;
 use crate::stage::world::{Discovery, Jwks, Samples};
 use crate::wire::jose::{from_pem, random};
@@ -71,8 +73,38 @@ pub struct Setting {
     pub fast: bool,
     /// Somebody may answer prompts.
     pub interactive: bool,
+    /// Requests in large numbers are allowed.
+    pub allow_load: bool,
     /// The provider for the application, where it had to be started before it.
     pub provider: Option<Provider>,
+}
+
+/// What a run needs of the stage.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Clauses to be decided.
+    pub wanted: HashSet<ClauseId>,
+    /// The roles under test.
+    pub roles: Vec<Role>,
+    /// Those of them where somebody signs in. Without one there is no browser and no provider.
+    pub sign_in: Vec<Role>,
+}
+
+impl Needs {
+    /// Of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let signs_in = |role: &Role| plan.suites.iter().any(|suite| suite.browser() && suite.role() == *role);
+        Needs {
+            wanted: plan.tested().map(|clause| clause.id.clone()).collect(),
+            roles: plan.roles.clone(),
+            sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
+        }
+    }
+
+    /// One sign-in at the target in this role, no clause.
+    pub fn login(role: Role) -> Self {
+        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role] }
+    }
 }
 
 /// A stage that is set. Dropping it closes the suite's endpoints.
@@ -88,14 +120,12 @@ impl Set {
     ///
     /// # Errors
     /// A prerequisite that is not met, with its remedy.
-    pub async fn up(mut setting: Setting, roles: &[Role], wanted: HashSet<ClauseId>, events: Sink) -> Result<Set, Error> {
+    pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let tests = |role: Role| roles.contains(&role);
-        let idp = target.idp.clone().filter(|_| tests(Role::Idp));
-        if tests(Role::Idp) && idp.is_none() {
-            return Err(Error::usage("the target file has no table [idp]", "Add [idp], or test another role."));
-        }
+        let Needs { wanted, roles, sign_in } = needs;
+        let signs_in = |role: Role| sign_in.contains(&role);
+        let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
         let target_roots = roots(target)?;
@@ -109,7 +139,12 @@ impl Set {
         let answer = Answer { arrivals: arrivals.clone(), other: arrived() };
         let callback = ClearServer::start("127.0.0.1:0", answer).await.map_err(occupied)?;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
-        let app = if tests(Role::App) { Some(set_app::prepare(&setting, started, &keys, &recorder).await?) } else { None };
+        let app = if signs_in(Role::App) && target.app.is_some() {
+            Some(set_app::prepare(&setting, started, &keys, &recorder).await?)
+        } else {
+            None
+        };
+        let scim = ScimWorld::prepare(target, secrets, &recorder)?;
 
         let suite_hosts: Vec<String> = [&at.public_url, &at.sector_url].iter().filter_map(|url| host_of(url)).collect();
         let suite_port = |url: &str| url::Url::parse(url).ok().and_then(|url| url.port_or_known_default()).unwrap_or(443);
@@ -159,7 +194,8 @@ impl Set {
             deadline: Duration::from_secs(target.network.timeout_s.max(2)),
             headed: setting.headed,
         };
-        let agent = agent(&setting.browser, config, recorder.clone(), &events).await?;
+        let choice = if sign_in.is_empty() { &Browser::Form } else { &setting.browser };
+        let agent = agent(choice, config, recorder.clone(), &events).await?;
         let run_id = format!(
             "run-{}-{}",
             jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
@@ -169,6 +205,9 @@ impl Set {
             target: target.clone(),
             idp: idp.unwrap_or_default(),
             app: app.map(|app| app.world(&run_id)),
+            scim: scim.map(|scim| scim.of_run(&run_id)),
+            embedded: setting.embedded,
+            allow_load: setting.allow_load,
             secrets: secrets.clone(),
             keys,
             recorder,

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::{ClauseId, FaultClass, Judgement};
+use crate::model::{ClauseId, FaultClass, Judgement, Role};
 use crate::stage::Stage;
 
 /// One scripted exchange with the target.
@@ -22,6 +22,8 @@ pub trait Scenario: Send + Sync + 'static {
     /// It works in the main user's browser session. Such scenarios are played one at a time: with two authorization requests in
     /// flight, products mix up the session's cookies and grants, and a code is refused for the wrong reason.
     const IN_SESSION: bool = false;
+    /// It needs a browser: sign-ins, pages. Where no scenario of a plan does, none is started.
+    const BROWSER: bool = true;
     /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
     const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
@@ -118,8 +120,15 @@ pub trait Suite: Send + Sync {
     fn after(&self) -> &'static [&'static str];
     /// It works in the main user's browser session.
     fn in_session(&self) -> bool;
+    /// It needs a browser.
+    fn browser(&self) -> bool;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<ClauseId>;
+    /// Whose clauses they are: a scenario has those of one role.
+    fn role(&self) -> Role {
+        let of_app = self.clauses().first().is_some_and(|id| id.split('.').nth(1) == Some("app"));
+        if of_app { Role::App } else { Role::Idp }
+    }
     /// Plays the scenario and answers what it saw.
     fn play<'a>(&'a self, stage: &'a Stage) -> BoxFuture<'a, Result<Value, Obstacle>>;
     /// Judges what was seen. An error means that the value is not of this scenario's form.
@@ -157,6 +166,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn in_session(&self) -> bool {
         S::IN_SESSION
+    }
+
+    fn browser(&self) -> bool {
+        S::BROWSER
     }
 
     fn clauses(&self) -> Vec<ClauseId> {

@@ -94,7 +94,8 @@ fn unreadable(source: &Source<'_>, error: &toml::de::Error) -> Error {
 }
 
 fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<(), Error> {
-    if target.target.roles.contains(&Role::Idp) {
+    let accounts_only = !target.target.levels.is_empty() && target.target.levels.iter().all(|level| level.is_account());
+    if target.target.roles.contains(&Role::Idp) && !(accounts_only && target.idp.is_none()) {
         let Some(idp) = &target.idp else {
             return Err(source.fault(None, "the role `idp` needs a table [idp]", "Add [idp] with issuer, clients and users."));
         };
@@ -107,7 +108,7 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
             ));
         }
     }
-    if target.target.roles.contains(&Role::App) {
+    if target.target.roles.contains(&Role::App) && !(accounts_only && target.app.is_none()) {
         let Some(app) = &target.app else {
             return Err(source.fault(None, "the role `app` needs a table [app]", "Add [app] with protected_url and client_id."));
         };
@@ -207,7 +208,7 @@ fn check_app(source: &Source<'_>, target: &Target, app: &App) -> Result<(), Erro
             "Write it as the application is configured with it, without a slash at its end, e.g. \"https://localhost:9443\".";
         return Err(source.fault(source.find("issuer"), format!("counterpart.issuer `{issuer}` is not an https URL"), help));
     }
-    let known = ["op-commands", "backchannel-logout", "token-revocation", "ssf-caep", "oidc"];
+    let known = ["op-commands", "backchannel-logout", "token-revocation", "ssf-caep", "oidc", "scim"];
     if let Some(unknown) = target.target.bindings.iter().find(|binding| !known.contains(&binding.as_str())) {
         let close = nearest(unknown, known.into_iter());
         return Err(source.fault(

@@ -1,6 +1,6 @@
 //! What `doctor` sees of an application: the provider it is to sign in at, its pages, and the logins that a run begins with.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::doctor::Findings;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::{Event, Sink};
 use crate::model::Role;
 use crate::model::target::Target;
-use crate::set_stage::{Browser, Set, Setting};
+use crate::set_stage::{Browser, Needs, Set, Setting};
 use crate::stage::listener::TestCa;
 use crate::target_file::Loaded;
 
@@ -116,6 +116,7 @@ pub async fn calibrate(loaded: &Loaded, browser: Browser, headed: bool, findings
         headed,
         jobs: JOBS,
         fast: true,
+        allow_load: false,
         interactive: false,
         provider: None,
     };
@@ -126,7 +127,7 @@ pub async fn calibrate(loaded: &Loaded, browser: Browser, headed: bool, findings
             notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
         }
     });
-    match Set::up(setting, &[Role::App], HashSet::new(), events).await {
+    match Set::up(setting, Needs::login(Role::App), events).await {
         Ok(set) => {
             for text in std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner)) {
                 // A login that works and whose page the marker does not match is told in the same words.

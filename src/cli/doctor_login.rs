@@ -1,6 +1,5 @@
 //! `doctor` starts the browser, and signs the first user in.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use super::doctor::Findings;
 use super::run::JOBS;
 use crate::counterpart::token::TokenRequest;
 use crate::event::{Event, Sink};
-use crate::set_stage::{Browser, Set, Setting};
+use crate::set_stage::{Browser, Needs, Set, Setting};
 use crate::stage::Stage;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::recipe::Until;
@@ -78,6 +77,7 @@ pub async fn sign_in(loaded: &Loaded, browser: Browser, headed: bool, findings: 
         headed,
         jobs: JOBS,
         fast: true,
+        allow_load: false,
         interactive: false,
         provider: None,
     };
@@ -86,7 +86,7 @@ pub async fn sign_in(loaded: &Loaded, browser: Browser, headed: bool, findings: 
             eprintln!("waiting {seconds} s for {what}");
         }
     });
-    let set = match Set::up(setting, &[crate::model::Role::Idp], HashSet::new(), events).await {
+    let set = match Set::up(setting, Needs::login(crate::model::Role::Idp), events).await {
         Ok(set) => set,
         Err(error) => {
             let remedy = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::judge::{self, Observations};
 use crate::model::Verdict;
 use crate::model::report::{CatalogueInfo, Report, Tool};
-use crate::plan::Plan;
+use crate::plan::{Plan, Profile};
 use crate::report::diff::diff;
 use crate::report::json::{self, OBSERVATIONS_FILE};
 use crate::report::terminal::{View, render};
@@ -55,7 +55,10 @@ pub fn recheck(args: &RecheckArgs, profiles: Option<&Path>) -> Result<u8, Error>
         }
         all
     });
-    let plan = Plan::again(&catalogue, levels, before.report.target.roles.clone(), &edition, &observations.fates);
+    let profile = before.report.catalogue.profile.clone();
+    let roles = before.report.target.roles.clone();
+    let judged_by = profile.as_deref().and_then(Profile::named);
+    let plan = Plan::again(&catalogue, levels, roles, &edition, judged_by, &observations.fates);
     let mut clauses = judge::clauses(&plan, &observations);
     for row in clauses.iter_mut().filter(|row| row.verdict == Verdict::Fail) {
         // What the run's baseline excused stays excused.
@@ -63,7 +66,7 @@ pub fn recheck(args: &RecheckArgs, profiles: Option<&Path>) -> Result<u8, Error>
     }
     let after = Report {
         tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
-        catalogue: CatalogueInfo { edition, digest: catalogue.digest.clone() },
+        catalogue: CatalogueInfo { edition, profile, digest: catalogue.digest.clone() },
         levels: judge::levels(&plan, &clauses),
         requirements: judge::requirements(&catalogue, &clauses),
         clauses,

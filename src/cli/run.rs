@@ -14,7 +14,7 @@ use crate::embed::{Materials, Peers, embed};
 use crate::error::{Error, exit};
 use crate::model::report::{ClauseRow, Report};
 use crate::model::{FaultClass, Level, LevelVerdict, Role, Verdict};
-use crate::plan::{Ask, Plan};
+use crate::plan::{Ask, Plan, Profile};
 use crate::report::terminal::View;
 use crate::report::{Format, live, terminal, write_run};
 use crate::run::{Finished, run as play};
@@ -36,6 +36,12 @@ pub struct RunArgs {
     /// Edition of the levels to judge by
     #[arg(long, value_name = "EDITION")]
     pub edition: Option<String>,
+    /// Judge by a draft's own view in place of the levels: al1-scim-draft takes every clause of the AL1 SCIM draft
+    #[arg(long, value_name = "NAME", value_parser = ["al1-scim-draft"])]
+    pub profile: Option<String>,
+    /// Allow requests in large numbers, for the clauses about limits
+    #[arg(long)]
+    pub allow_load: bool,
     /// Only this binding. Repeatable
     #[arg(long, value_name = "BINDING")]
     pub binding: Vec<String>,
@@ -164,7 +170,7 @@ fn conclude(args: &RunArgs, finished: &Finished, out: &OutDir, stale: &[String],
 /// The exit code that a report means.
 pub(super) fn exit_code(report: &Report, stale: &[String], allow_incomplete: bool) -> u8 {
     let any = |verdict| report.levels.iter().any(|level| level.verdict == verdict);
-    let failed = |of: &dyn Fn(&ClauseRow) -> bool| report.clauses.iter().any(|row| row.strength.gates() && of(row));
+    let failed = |of: &dyn Fn(&ClauseRow) -> bool| report.clauses.iter().any(|row| row.gates() && of(row));
     // A known failure hides nothing that is open beside it.
     let open = any(LevelVerdict::Incomplete)
         || (any(LevelVerdict::NonConformant)
@@ -242,6 +248,7 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
             jobs: args.jobs.or(flags.jobs).unwrap_or(JOBS),
             fast: args.fast || flags.fast.unwrap_or(false),
             interactive,
+            allow_load: args.allow_load,
             provider: None,
         };
         return Ok((setting, None));
@@ -249,7 +256,7 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
     let roles = if args.role.is_empty() { vec![Role::Idp, Role::App] } else { args.role.clone() };
     let jobs = args.jobs.unwrap_or(JOBS);
     let (setting, peers) = embed(&Materials::make()?, &roles, &[], choice(None)?, args.fast, jobs).await?;
-    Ok((Setting { headed: args.headed, ..setting }, Some(peers)))
+    Ok((Setting { headed: args.headed, allow_load: args.allow_load, ..setting }, Some(peers)))
 }
 
 /// Scenarios at a time unless told otherwise.
@@ -257,13 +264,28 @@ pub const JOBS: usize = 8;
 
 fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan, Error> {
     let about = &setting.target.target;
-    let levels = if args.level.is_empty() { about.levels.clone() } else { args.level.clone() };
+    let profile = args.profile.as_deref().and_then(Profile::named);
+    let levels = match (profile, args.level.is_empty()) {
+        (Some(Profile::Al1ScimDraft), _) => vec![Level::Al1],
+        (None, true) => about.levels.clone(),
+        (None, false) => args.level.clone(),
+    };
     let roles: Vec<Role> = if args.role.is_empty() { about.roles.clone() } else { args.role.clone() };
     for &role in &roles {
         if !about.roles.contains(&role) {
             return Err(Error::usage(
                 format!("the target does not play the role `{role}`"),
                 "Its roles stand in target.roles of the target file.",
+            ));
+        }
+        let described = match role {
+            Role::Idp => setting.target.idp.is_some(),
+            Role::App => setting.target.app.is_some(),
+        };
+        if let Some(level) = levels.iter().find(|level| !level.is_account()).filter(|_| !described) {
+            return Err(Error::usage(
+                format!("{level} of the {} needs a table [{role}]", role.title()),
+                format!("Add [{role}] to the target file, or test another level."),
             ));
         }
         for &level in &levels {
@@ -291,6 +313,7 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
         clauses: args.clause.clone(),
         scenarios: args.scenario.clone(),
         fast: setting.fast,
+        profile,
     };
     Ok(Plan::make(catalogue, &setting.target, &ask))
 }

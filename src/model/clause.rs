@@ -20,6 +20,18 @@ pub const TESTED_DELIVERY: [&str; 3] = ["op-commands", "backchannel-logout", "to
 /// The delivery binding that has no scenarios yet: it rests on the event streams of SL3.
 pub const NOT_YET: &str = "ssf-caep";
 
+/// The bindings of AL1 to AL3, of which a target names its own in `target.bindings`.
+pub const ACCOUNT: [&str; 2] = ["scim", "op-commands"];
+
+/// The clauses of AL1 of which one must be met, together with `al1.app.any-one-way`: suspend, archive or delete, by whatever protocol.
+pub const ONE_OF: [&str; 5] = [
+    "al1.app.deactivate-patch",
+    "al1.app.delete-user",
+    "al1.app.cmd-suspend",
+    "al1.app.cmd-archive-restore",
+    "al1.app.cmd-delete",
+];
+
 /// A line of the IPSIE levels, protocol-neutral.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +122,18 @@ impl Clause {
     /// The id without `@binding`.
     pub fn base(&self) -> &str {
         base(&self.id)
+    }
+
+    /// The declared binding that it depends on, where it belongs to one of [`ACCOUNT`].
+    pub fn account_binding(&self) -> Option<&'static str> {
+        let accounts = self.level.is_account();
+        match self.binding.as_str() {
+            "scim" | "scim-oauth" if accounts => Some("scim"),
+            "op-commands" if accounts => Some("op-commands"),
+            // The hosts of the SCIM channel.
+            "ipsie-common" if accounts => Some("scim"),
+            _ => None,
+        }
     }
 
     /// The names by which a pattern may mean it: its id and slug, both with and without `@binding`.

@@ -27,6 +27,11 @@ impl Level {
         self.track() == other.track() && other <= self
     }
 
+    /// Of the account lifecycle (AL1 to AL3).
+    pub fn is_account(self) -> bool {
+        self.track() == "AL"
+    }
+
     fn track(self) -> &'static str {
         match self {
             Level::Sl1 | Level::Sl2 | Level::Sl3 => "SL",

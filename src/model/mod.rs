@@ -7,6 +7,7 @@ pub mod level;
 pub mod report;
 pub mod target;
 mod target_app;
+mod target_lifecycle;
 pub mod verdict;
 
 pub use clause::{Clause, ClauseId, How, Requirement};

@@ -59,6 +59,9 @@ pub struct Tool {
 pub struct CatalogueInfo {
     /// The dated state of the levels.
     pub edition: String,
+    /// A profile judged by in place of the levels (`al1-scim-draft`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// SHA-256 over the profile files.
     pub digest: String,
 }
@@ -170,6 +173,16 @@ pub struct ClauseRow {
     /// A known failure of the baseline file, with its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// It does not gate in this run although its strength says so: another way that the level allows is met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excused: Option<String>,
+}
+
+impl ClauseRow {
+    /// Does the level's verdict hang on it?
+    pub fn gates(&self) -> bool {
+        self.strength.gates() && self.excused.is_none()
+    }
 }
 
 /// How a scenario went.

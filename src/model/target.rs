@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{Level, Role};
 pub use super::target_app::*;
+pub use super::target_lifecycle::*;
 
 /// A whole target file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -26,6 +27,13 @@ pub struct Target {
     pub app: Option<App>,
     /// Where commands are sent to or come from, SL2.
     pub commands: Commands,
+    /// SCIM, AL1 to AL3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim: Option<Scim>,
+    /// Accounts, groups and roles, AL1 to AL3.
+    pub lifecycle: Lifecycle,
+    /// What an application's own pages show and offer about accounts, AL1 to AL3.
+    pub accounts: AppAccounts,
     /// Actions only the operator's side can do, by name.
     pub hooks: BTreeMap<String, Hook>,
     /// Statements of the operator, by clause id.
@@ -44,8 +52,8 @@ pub struct About {
     pub roles: Vec<Role>,
     /// The levels it claims; a run without `--level` tests these.
     pub levels: Vec<Level>,
-    /// The delivery bindings of SL2 it declares: `op-commands`, `backchannel-logout`, `token-revocation`, `ssf-caep`. Clauses of one that is
-    /// not declared are not applicable.
+    /// The bindings it declares: of SL2 `op-commands`, `backchannel-logout`, `token-revocation`, `ssf-caep`; of AL1 to AL3 `scim` and
+    /// `op-commands`. Clauses of one that is not declared are not applicable.
     pub bindings: Vec<String>,
     /// A development instance on loopback: plain-http findings become "not certifiable" instead of pass.
     pub loopback_development: bool,
@@ -125,12 +133,22 @@ pub struct CounterpartAt {
     /// Address and port that provider binds to; token endpoint and JWK Set take the next port, UserInfo the one after. Port 0 takes
     /// free ones. The ports stand in the issuer and the metadata, so an application that runs longer than this run needs fixed ones.
     pub op_listen: String,
+    /// Address and port of the SCIM server that the suite plays for an identity service.
+    pub scim_listen: String,
+    /// URL of that server as the identity service calls it, without a slash at its end; `http` is allowed on loopback. Empty: no such
+    /// server. With `https` its certificate comes from `counterpart.ca`.
+    pub scim_url: String,
+    /// URL of the command endpoint that the suite plays for an identity service, on the same listener.
+    pub commands_url: String,
 }
 
 impl Default for CounterpartAt {
     fn default() -> Self {
         CounterpartAt {
             listen: "127.0.0.1:0".into(),
+            scim_listen: "127.0.0.1:0".into(),
+            scim_url: String::new(),
+            commands_url: String::new(),
             public_url: "https://rp.ipsie-conform.test".into(),
             sector_url: "https://rp.second-sector.test".into(),
             keys: None,

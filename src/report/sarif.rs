@@ -37,7 +37,7 @@ pub fn write(report: &Report) -> String {
 }
 
 fn rule(row: &ClauseRow) -> Value {
-    let level = if row.strength.gates() { "error" } else { "warning" };
+    let level = if row.gates() { "error" } else { "warning" };
     json!({
         "id": row.id,
         "shortDescription": {"text": visible(&row.statement)},

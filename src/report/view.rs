@@ -96,7 +96,7 @@ pub fn fix_first(report: &Report) -> Vec<Fix<'_>> {
     let rank = |clause: &ClauseRow| match clause.verdict {
         _ if clause.baseline.is_some() => None,
         Verdict::Fail => Some(0),
-        Verdict::Inconclusive | Verdict::NotRun if clause.strength.gates() => Some(1),
+        Verdict::Inconclusive | Verdict::NotRun if clause.gates() => Some(1),
         Verdict::Warning => Some(2),
         _ => None,
     };

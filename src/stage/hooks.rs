@@ -63,6 +63,7 @@ impl Stage {
         for undo in left {
             self.undo_now(undo).await;
         }
+        self.scim_sweep().await;
     }
 
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -14,6 +14,7 @@ use super::hooks::Undo;
 use super::http::{Http, Reply};
 use super::recorder::Recorder;
 use super::resolve::Resolve;
+use super::scim_world::ScimWorld;
 use super::secrets::Secrets;
 use crate::counterpart::keys::SuiteKeys;
 use crate::event::Sink;
@@ -21,6 +22,9 @@ use crate::model::target::{Client, Idp, Target, User};
 use crate::model::{ClauseId, ExchangeId};
 use crate::suite::Obstacle;
 use crate::wire::seen::IdTokenSeen;
+
+/// Seconds for which an effect at a reference peer is waited for, at most.
+const EMBEDDED_S: u64 = 5;
 
 /// The world of one run.
 pub struct World {
@@ -30,6 +34,12 @@ pub struct World {
     pub idp: Idp,
     /// The application under test, where one is.
     pub app: Option<AppWorld>,
+    /// The application's SCIM service provider, where one is configured.
+    pub scim: Option<ScimWorld>,
+    /// The target is the embedded reference peer, which needs no patience.
+    pub embedded: bool,
+    /// Requests in large numbers are allowed.
+    pub allow_load: bool,
     /// Values of the secrets it names.
     pub secrets: Secrets,
     /// The suite's keys.
@@ -139,6 +149,11 @@ pub struct Samples {
 }
 
 impl World {
+    /// How long an effect that a clause gives so many seconds is waited for. The reference peers act at once.
+    pub fn patience(&self, seconds: u64) -> Duration {
+        Duration::from_secs(if self.embedded { seconds.min(EMBEDDED_S) } else { seconds })
+    }
+
     /// Locks the credentials.
     pub fn users(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Credentials>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)

@@ -29,7 +29,7 @@ pub fn run() -> Canned {
     let report = Report {
         schema: SCHEMA.into(),
         tool: Tool { name: "ipsie-conform".into(), version: "0.1.0".into() },
-        catalogue: CatalogueInfo { edition: "2026-02-05".into(), digest: "5f".repeat(32) },
+        catalogue: CatalogueInfo { edition: "2026-02-05".into(), profile: None, digest: "5f".repeat(32) },
         run: RunInfo {
             id: "20261122-100000-k3x9".into(),
             started_at: at(0),
@@ -201,6 +201,7 @@ fn clause(
         evidence: evidence.iter().map(ToString::to_string).collect(),
         duration_ms: if scenario.is_empty() { 0 } else { 1_840 },
         baseline: None,
+        excused: None,
     }
 }
 

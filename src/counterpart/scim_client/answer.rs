@@ -1,0 +1,126 @@
+//! What a SCIM service provider answered.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ERROR;
+use crate::model::ExchangeId;
+use crate::stage::http::{NetFault, Reply};
+
+/// An answer, or why there was none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Answer {
+    /// HTTP status; 0 when none arrived.
+    pub status: u16,
+    /// Media type without parameters, lower-case.
+    pub media_type: String,
+    /// The body as JSON; `null` where it is none.
+    pub body: Value,
+    /// The beginning of a body that is no JSON.
+    pub text: String,
+    /// Header fields that decide something: `location`, `etag`, `retry-after`, `www-authenticate`.
+    pub headers: Vec<(String, String)>,
+    /// Why no answer arrived.
+    pub fault: Option<String>,
+    /// The exchange.
+    pub cite: ExchangeId,
+}
+
+/// Kept of a body that is no JSON, in characters.
+const TEXT: usize = 2000;
+/// Header fields that are kept.
+const KEPT: [&str; 4] = ["location", "etag", "retry-after", "www-authenticate"];
+
+impl From<Result<Reply, NetFault>> for Answer {
+    fn from(outcome: Result<Reply, NetFault>) -> Self {
+        match outcome {
+            Ok(reply) => {
+                let json = reply.json();
+                let text = String::from_utf8_lossy(&reply.body).chars().take(TEXT).collect();
+                Answer {
+                    status: reply.status,
+                    media_type: reply.media_type(),
+                    text: if json.is_some() { String::new() } else { text },
+                    body: json.unwrap_or_default(),
+                    headers: reply.headers.iter().filter(|(name, _)| KEPT.contains(&name.as_str())).cloned().collect(),
+                    fault: None,
+                    cite: reply.exchange,
+                }
+            }
+            Err(fault) => Answer { fault: Some(fault.why.clone()), cite: fault.exchange, ..Answer::default() },
+        }
+    }
+}
+
+impl Answer {
+    /// Status 2xx.
+    pub fn ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Nothing can be concluded from it: no answer, the limit of requests, or an overloaded server. Status 500 and 501 are answers.
+    pub fn silent(&self) -> bool {
+        self.status == 0 || self.status == 429 || (502..600).contains(&self.status)
+    }
+
+    /// The request was understood and refused: 4xx but the limit of requests.
+    pub fn refused(&self) -> bool {
+        (400..500).contains(&self.status) && self.status != 429
+    }
+
+    /// A header field that is kept.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A string at a JSON pointer; empty where there is none.
+    pub fn text_at(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `id` of the resource.
+    pub fn id(&self) -> &str {
+        self.text_at("/id")
+    }
+
+    /// `active` of the user; none where it is absent or no boolean.
+    pub fn active(&self) -> Option<bool> {
+        self.body["active"].as_bool()
+    }
+
+    /// Resources of a list.
+    pub fn resources(&self) -> &[Value] {
+        self.body["Resources"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// Ids of the resources of a list.
+    pub fn ids(&self) -> Vec<&str> {
+        self.resources().iter().filter_map(|resource| resource["id"].as_str()).collect()
+    }
+
+    /// `totalResults` of a list.
+    pub fn total(&self) -> Option<u64> {
+        self.body["totalResults"].as_u64()
+    }
+
+    /// It is a SCIM error with its status as a string (RFC 7644 3.12).
+    pub fn is_scim_error(&self) -> bool {
+        let schemas = self.body["schemas"].as_array();
+        let named = schemas.is_some_and(|all| all.iter().any(|schema| schema.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(ERROR))));
+        named && self.body["status"].as_str() == Some(self.status.to_string().as_str())
+    }
+
+    /// `scimType` of an error; empty where there is none.
+    pub fn scim_type(&self) -> &str {
+        self.text_at("/scimType")
+    }
+
+    /// What was answered, in words.
+    pub fn describe(&self) -> String {
+        match (&self.fault, self.scim_type()) {
+            (Some(why), _) => format!("no answer ({why})"),
+            (None, "") => format!("status {}", self.status),
+            (None, kind) => format!("status {} {kind}", self.status),
+        }
+    }
+}

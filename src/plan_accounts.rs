@@ -1,0 +1,114 @@
+//! What the target file must say so that a clause of AL1 to AL3 can be tested.
+
+use crate::model::target::{AppAccounts, Exposure, ScimAuth, Target, Way};
+use crate::model::{Clause, Role};
+
+/// Names what is missing, where a need of a clause is not met. Needs that only the run can tell (whether users can be created, whether
+/// roles are exposed, which commands are supported) are met here; the checks say what follows.
+pub fn missing(clause: &Clause, target: &Target) -> Option<String> {
+    let mut missing: Vec<String> = clause.needs.iter().filter_map(|need| one(need, clause, target)).collect();
+    missing.dedup();
+    (!missing.is_empty()).then(|| missing.join("; "))
+}
+
+/// Why a clause does not apply at this target: another way of groups or roles is claimed. Only the claimed ways gate.
+pub fn unclaimed(clause: &Clause, target: &Target) -> Option<String> {
+    let ways = &target.lifecycle;
+    let groups = |way: Way| (!ways.group_ways.contains(&way)).then(|| format!("lifecycle.group_ways does not name {}", word(way)));
+    let roles = |way: Way| (!ways.role_ways.contains(&way)).then(|| format!("lifecycle.role_ways does not name {}", word(way)));
+    let exposed = |how: Exposure, name: &str| {
+        (!ways.roles_exposed.is_empty() && !ways.roles_exposed.contains(&how))
+            .then(|| format!("lifecycle.roles_exposed does not name {name}"))
+    };
+    match clause.id.as_str() {
+        "al2.app.group-claim-source-trusted" | "al2.idp.groups-claim" => groups(Way::Claims),
+        "al2.app.cmd-groups-claim" | "al2.idp.cmd-metadata-groups" => groups(Way::Commands),
+        "al2.idp.group-sources-agree" => {
+            (ways.group_ways.len() < 2).then(|| "lifecycle.group_ways names one way only".to_owned())
+        }
+        "al3.app.cmd-roles-applied" | "al3.idp.cmd-metadata-consumed" => roles(Way::Commands),
+        "al3.idp.role-claim" => roles(Way::Claims),
+        "al3.app.roles-resource-wellformed" | "al3.app.roles-readonly" | "al3.app.roles-need-token" => {
+            exposed(Exposure::RolesResource, "roles-resource")
+        }
+        "al3.app.cmd-metadata-roles" => exposed(Exposure::OpCommands, "op-commands"),
+        id if clause.binding == "scim" && (id.starts_with("al2.app.group-") || id.starts_with("al2.idp.group")) => groups(Way::Scim),
+        "al2.app.user-groups-readonly" => groups(Way::Scim),
+        "al3.idp.role-pushed" | "al3.idp.role-removed" | "al3.idp.role-by-group" | "al3.idp.role-drift-repaired" => roles(Way::Scim),
+        _ => None,
+    }
+}
+
+fn word(way: Way) -> &'static str {
+    match way {
+        Way::Scim => "scim",
+        Way::Claims => "claims",
+        Way::Commands => "commands",
+    }
+}
+
+fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
+    let absent = |is_absent: bool, key: &str| is_absent.then(|| format!("{key} is not configured"));
+    let (scim, accounts) = (target.scim.as_ref(), &target.accounts);
+    if let Some(hook) = need.strip_prefix("admin-hook:").or_else(|| need.strip_prefix("app-hook:")) {
+        return absent(!target.hooks.contains_key(hook), &format!("hooks.{hook}"));
+    }
+    if let Some(probe) = need.strip_prefix("probe:") {
+        return probed(probe, clause, target, accounts);
+    }
+    let auth = |wanted: ScimAuth| scim.is_none_or(|scim| scim.auth != wanted);
+    match (clause.role, need) {
+        (Role::App, "scim-base" | "scim-token") if clause.binding == "cross" && commands(target) => None,
+        (Role::App, "scim-base" | "scim-token" | "tls") => {
+            absent(scim.is_none_or(|scim| scim.base_url.is_empty()), "scim.base_url")
+        }
+        (Role::App, "command-endpoint") => absent(target.commands.command_endpoint.is_empty(), "commands.command_endpoint"),
+        (Role::App, "login") => absent(target.app.as_ref().is_none_or(|app| app.protected_url.is_empty()), "app.protected_url"),
+        (Role::App, "client-auth-jwt") => absent(auth(ScimAuth::AppAs), "scim.auth = \"app-as\""),
+        (Role::App, "token-issuer") => None,
+        (Role::App, "suite-as") => absent(auth(ScimAuth::IdpAs), "scim.auth = \"idp-as\""),
+        (Role::App, "second-tenant") => absent(
+            scim.is_none_or(|scim| scim.second_token.is_none() && scim.second_client_id.is_empty()),
+            "scim.second_token (or scim.second_client_id)",
+        ),
+        (Role::App, "disposable-tenant") => {
+            absent(scim.is_none_or(|scim| scim.disposable_tenant.is_empty()), "scim.disposable_tenant")
+        }
+        (Role::App, "local-account") => absent(!accounts.surface.contains_key("local-login"), "accounts.surface.local-login"),
+        (Role::Idp, "suite-scim") => absent(target.counterpart.scim_url.is_empty(), "counterpart.scim_url"),
+        (Role::Idp, "suite-command-endpoint") => {
+            absent(target.counterpart.commands_url.is_empty(), "counterpart.commands_url")
+        }
+        (Role::Idp, "suite-as") => absent(auth(ScimAuth::AppAs) && auth(ScimAuth::IdpAs), "scim.auth = \"app-as\" or \"idp-as\""),
+        (Role::Idp, "login" | "refresh-token") => absent(target.idp.is_none(), "[idp]"),
+        (Role::Idp, "test-user" | "new-user" | "disposable-user") => absent(
+            !target.hooks.contains_key("create-user") && target.lifecycle.users.is_empty(),
+            "hooks.create-user (or lifecycle.users)",
+        ),
+        _ => None,
+    }
+}
+
+/// The application is driven by commands in place of SCIM.
+fn commands(target: &Target) -> bool {
+    target.scim.is_none() && !target.commands.command_endpoint.is_empty()
+}
+
+fn probed(probe: &str, clause: &Clause, target: &Target, accounts: &AppAccounts) -> Option<String> {
+    let absent = |is_absent: bool, key: &str| is_absent.then(|| format!("{key} is not configured"));
+    let app = target.app.as_ref();
+    match probe {
+        "session" => absent(app.is_none_or(|app| app.protected_url.is_empty()), "app.protected_url"),
+        // What has no probe is listed as not examined.
+        "api-token" | "refresh" if clause.slug() == "access-mechanisms" => None,
+        "api-token" if clause.slug() == "scope-not-broader" => absent(accounts.other_api.is_empty(), "accounts.other_api"),
+        "api-token" | "refresh" => absent(app.is_none_or(|app| app.tokens.is_none()), "app.tokens"),
+        "roles" => absent(accounts.roles.is_none(), "accounts.roles"),
+        "profile" => absent(accounts.profile.is_none(), "accounts.profile"),
+        "role-catalogue" => absent(
+            target.lifecycle.roles.is_empty() && !accounts.surface.contains_key("role-catalogue"),
+            "lifecycle.roles (or accounts.surface.role-catalogue)",
+        ),
+        script => absent(!accounts.surface.contains_key(script), &format!("accounts.surface.{script}")),
+    }
+}

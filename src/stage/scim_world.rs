@@ -1,0 +1,247 @@
+//! What all scenarios share about the application's SCIM service provider: its description, the suite's token, what was made there.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::http::Ask;
+use super::recorder::Recorder;
+use super::secrets::Secrets;
+use super::{Stage, World};
+use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, quoted};
+use crate::error::Error;
+use crate::model::target::{Scim, ScimAuth, Target};
+use crate::suite::Obstacle;
+
+/// The service provider under test.
+pub struct ScimWorld {
+    /// As the target file describes it.
+    pub scim: Scim,
+    token: Option<String>,
+    second_token: Option<String>,
+    run_id: String,
+    /// Access token of a token request, for the layouts that have one.
+    pub granted: tokio::sync::Mutex<Option<String>>,
+    made: Mutex<Vec<Made>>,
+    sentinel: OnceCell<Result<Answer, Obstacle>>,
+    documents: OnceCell<Documents>,
+}
+
+/// A resource that the run made and that must be gone afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Made {
+    /// `/Users`, `/Groups`.
+    place: String,
+    /// Its id; empty where the answer to its creation was lost.
+    id: String,
+    /// `userName` or `displayName`.
+    name: String,
+}
+
+/// The three discovery documents, fetched once.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// `/ServiceProviderConfig`.
+    pub config: Answer,
+    /// `/ResourceTypes`.
+    pub types: Answer,
+    /// `/Schemas`.
+    pub schemas: Answer,
+}
+
+impl ScimWorld {
+    /// Of a target file; none where it has no `[scim]` with a base URL.
+    ///
+    /// # Errors
+    /// A secret cannot be read.
+    pub fn prepare(target: &Target, secrets: &Secrets, recorder: &Recorder) -> Result<Option<ScimWorld>, Error> {
+        let Some(scim) = target.scim.clone().filter(|scim| !scim.base_url.is_empty()) else { return Ok(None) };
+        let read = |name: &str, reference: &Option<String>| {
+            let value = reference.as_ref().map(|reference| {
+                secrets.get(reference).map_err(|fault| Error::usage(format!("scim.{name}: {fault}"), "Set it."))
+            });
+            let value = value.transpose()?;
+            if let Some(value) = &value {
+                recorder.redactor.hide(value, "SCIM token");
+            }
+            Ok::<_, Error>(value)
+        };
+        let token = read("token", &scim.token)?;
+        if scim.auth == ScimAuth::Bearer && token.is_none() {
+            return Err(Error::usage("scim.token is not configured", "Name the provisioning token: token = \"env:NAME\"."));
+        }
+        Ok(Some(ScimWorld {
+            token,
+            second_token: read("second_token", &scim.second_token)?,
+            scim,
+            run_id: String::new(),
+            granted: tokio::sync::Mutex::default(),
+            made: Mutex::default(),
+            sentinel: OnceCell::new(),
+            documents: OnceCell::new(),
+        }))
+    }
+
+    /// The same for a run.
+    pub fn of_run(self, run_id: &str) -> ScimWorld {
+        ScimWorld { run_id: run_id.to_owned(), ..self }
+    }
+
+    /// A made-up user of this run; `label` is lower-case and told apart from others.
+    pub fn person(&self, label: &str) -> Person {
+        Person::of_run(&self.run_id, label, &self.scim.domain)
+    }
+
+    /// A name of this run, for groups and the like.
+    pub fn name(&self, label: &str) -> String {
+        format!("{} {label}", self.run_id)
+    }
+
+    fn note(&self, call: &Call, answer: &Answer) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if call.method == "POST" && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles") && (answer.ok() || answer.status == 0) {
+            let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
+            let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
+            made.push(Made { place: call.path.clone(), id: answer.id().to_owned(), name: name.to_owned() });
+        } else if call.method == "DELETE" && (answer.ok() || answer.status == 404) {
+            made.retain(|known| format!("{}/{}", known.place, known.id) != call.path);
+        }
+    }
+}
+
+impl World {
+    /// The service provider under test, or why there is none.
+    pub fn scim(&self) -> Result<&ScimWorld, Obstacle> {
+        self.scim
+            .as_ref()
+            .ok_or_else(|| Obstacle::config("scim.base_url is not configured", "Add [scim] with base_url and token."))
+    }
+}
+
+impl Stage {
+    /// The service provider under test, or why there is none.
+    pub fn scim(&self) -> Result<&ScimWorld, Obstacle> {
+        self.world.scim()
+    }
+
+    /// Sends a SCIM request. What it made is remembered, and removed at the end of the run unless a DELETE removed it before.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_send(&self, step: &str, call: Call) -> Result<Answer, Obstacle> {
+        let world = self.scim()?;
+        let mut ask = Ask::get(call.url(&world.scim.base_url));
+        ask.method = call.method.parse().map_err(|_| Obstacle::suite(format!("`{}` is no method", call.method)))?;
+        ask.headers = call.headers.clone();
+        if !ask.headers.iter().any(|(name, _)| name == "accept") {
+            ask = ask.header("accept", "application/scim+json, application/json");
+        }
+        if let Some(token) = self.scim_token(&call.bearer).await? {
+            ask = ask.header("authorization", format!("Bearer {token}"));
+        }
+        ask.body = call.body.clone();
+        let answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
+        world.note(&call, &answer);
+        Ok(answer)
+    }
+
+    async fn scim_token(&self, bearer: &Bearer) -> Result<Option<String>, Obstacle> {
+        let world = self.scim()?;
+        match bearer {
+            Bearer::Nobody => Ok(None),
+            Bearer::Other(token) => Ok(Some(token.clone())),
+            Bearer::Second if world.second_token.is_some() => Ok(world.second_token.clone()),
+            Bearer::Own if world.scim.auth == ScimAuth::Bearer => Ok(world.token.clone()),
+            Bearer::Own | Bearer::Second => self.scim_grant(*bearer == Bearer::Second).await.map(Some),
+        }
+    }
+
+    /// Creates a user of this run. A 4xx is no obstacle here: the answer says it.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_create(&self, step: &str, person: &Person) -> Result<Answer, Obstacle> {
+        self.scim_send(step, Call::post("/Users", &person.body())).await
+    }
+
+    /// A user of this run to work on, or the obstacle that none can be made.
+    ///
+    /// # Errors
+    /// Users cannot be created here.
+    pub async fn scim_user(&self, label: &str) -> Result<(Person, Answer), Obstacle> {
+        let person = self.scim()?.person(label);
+        let answer = self.scim_create(&format!("user {label} is created"), &person).await?;
+        if answer.ok() && !answer.id().is_empty() {
+            return Ok((person, answer));
+        }
+        Err(Obstacle::target(
+            format!("a user to work on could not be created: {}", answer.describe()),
+            "See al2.app.create-user; a domain that the application accepts stands in scim.domain.",
+        ))
+    }
+
+    /// The user that nobody may touch, made once in a run.
+    ///
+    /// # Errors
+    /// Users cannot be created here.
+    pub async fn scim_sentinel(&self) -> Result<Answer, Obstacle> {
+        let world = self.scim()?;
+        let made = world.sentinel.get_or_init(|| async { self.scim_user("sentinel").await.map(|(_, answer)| answer) }).await;
+        made.clone()
+    }
+
+    /// The discovery documents, fetched once in a run.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_documents(&self) -> Result<&Documents, Obstacle> {
+        let fetch = |path: &'static str| self.scim_send("discovery", Call::get(path));
+        let world = self.scim()?;
+        world
+            .documents
+            .get_or_try_init(|| async {
+                let (config, types, schemas) =
+                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas")).await;
+                Ok(Documents { config: config?, types: types?, schemas: schemas? })
+            })
+            .await
+    }
+
+    /// Removes what the run made at the service provider; says what could not be removed.
+    pub async fn scim_sweep(&self) {
+        let Ok(world) = self.scim() else { return };
+        let left = std::mem::take(&mut *world.made.lock().unwrap_or_else(PoisonError::into_inner));
+        // Groups first: a server may hold on to members of a group.
+        let (groups, others): (Vec<Made>, Vec<Made>) = left.into_iter().partition(|made| made.place == "/Groups");
+        for made in groups.into_iter().chain(others) {
+            for id in self.scim_ids(&made).await {
+                let gone = self.scim_send("clean-up", Call::delete(format!("{}/{id}", made.place))).await;
+                if !gone.is_ok_and(|answer| answer.ok() || answer.status == 404) {
+                    self.note(format!("could not be removed at the target: {}/{id} ({})", made.place, made.name));
+                }
+            }
+        }
+    }
+
+    /// The id of what was made; where the answer was lost it is looked up.
+    async fn scim_ids(&self, made: &Made) -> Vec<String> {
+        if !made.id.is_empty() {
+            return vec![made.id.clone()];
+        }
+        let attribute = if made.place == "/Users" { "userName" } else { "displayName" };
+        let call = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name)));
+        let Ok(answer) = self.scim_send("clean-up", call).await else { return Vec::new() };
+        // A server that ignores filters must not lose anybody else's resources.
+        let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str() == Some(made.name.as_str()));
+        ours.filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// An access token of a token request, kept for the run.
+    ///
+    /// # Errors
+    /// The authorization server gave none.
+    async fn scim_grant(&self, _second: bool) -> Result<String, Obstacle> {
+        Err(Obstacle::config("token requests are not configured", "Use scim.auth = \"bearer\" with scim.token."))
+    }
+}
