@@ -11,5 +11,6 @@ pub mod keys;
 pub mod op;
 pub mod provider;
 pub mod relying_party;
+pub mod scim_server;
 pub mod token;
 pub mod twist;
