@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::http::Ask;
 use super::recorder::Recorder;
+use super::scim_token::AuthorizationServer;
 use super::secrets::Secrets;
 use super::{Stage, World};
 use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, quoted};
@@ -21,11 +22,22 @@ pub struct ScimWorld {
     token: Option<String>,
     second_token: Option<String>,
     run_id: String,
-    /// Access token of a token request, for the layouts that have one.
-    pub granted: tokio::sync::Mutex<Option<String>>,
+    /// Access tokens of token requests, of the first and the second tenant.
+    pub granted: [tokio::sync::Mutex<Option<Granted>>; 2],
+    /// The application's authorization server, once it was looked for.
+    pub server: OnceCell<AuthorizationServer>,
     made: Mutex<Vec<Made>>,
     sentinel: OnceCell<Result<Answer, Obstacle>>,
     documents: OnceCell<Documents>,
+}
+
+/// An access token and when it ends.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The token.
+    pub token: String,
+    /// Its end.
+    pub until: std::time::Instant,
 }
 
 /// A resource that the run made and that must be gone afterwards.
@@ -76,7 +88,8 @@ impl ScimWorld {
             second_token: read("second_token", &scim.second_token)?,
             scim,
             run_id: String::new(),
-            granted: tokio::sync::Mutex::default(),
+            granted: Default::default(),
+            server: OnceCell::new(),
             made: Mutex::default(),
             sentinel: OnceCell::new(),
             documents: OnceCell::new(),
@@ -243,13 +256,5 @@ impl Stage {
         // A server that ignores filters must not lose anybody else's resources.
         let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str() == Some(made.name.as_str()));
         ours.filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
-    }
-
-    /// An access token of a token request, kept for the run.
-    ///
-    /// # Errors
-    /// The authorization server gave none.
-    async fn scim_grant(&self, _second: bool) -> Result<String, Obstacle> {
-        Err(Obstacle::config("token requests are not configured", "Use scim.auth = \"bearer\" with scim.token."))
     }
 }
