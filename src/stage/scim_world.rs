@@ -49,6 +49,14 @@ struct Made {
     id: String,
     /// `userName` or `displayName`.
     name: String,
+    /// In the second tenant.
+    second: bool,
+}
+
+impl Made {
+    fn bearer(&self) -> Bearer {
+        if self.second { Bearer::Second } else { Bearer::Own }
+    }
 }
 
 /// The three discovery documents, fetched once.
@@ -119,9 +127,15 @@ impl ScimWorld {
         {
             let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
             let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
-            made.push(Made { place: call.path.clone(), id: answer.id().to_owned(), name: name.to_owned() });
+            made.push(Made {
+                place: call.path.clone(),
+                id: answer.id().to_owned(),
+                name: name.to_owned(),
+                second: call.bearer == Bearer::Second,
+            });
         } else if call.method == "DELETE" && (answer.ok() || answer.status == 404) {
-            made.retain(|known| format!("{}/{}", known.place, known.id) != call.path);
+            let second = call.bearer == Bearer::Second;
+            made.retain(|known| known.second != second || format!("{}/{}", known.place, known.id) != call.path);
         }
     }
 }
@@ -237,7 +251,8 @@ impl Stage {
         let (groups, others): (Vec<Made>, Vec<Made>) = left.into_iter().partition(|made| made.place == "/Groups");
         for made in groups.into_iter().chain(others) {
             for id in self.scim_ids(&made).await {
-                let gone = self.scim_send("clean-up", Call::delete(format!("{}/{id}", made.place))).await;
+                let call = Call::delete(format!("{}/{id}", made.place)).by(made.bearer());
+                let gone = self.scim_send("clean-up", call).await;
                 if !gone.is_ok_and(|answer| answer.ok() || answer.status == 404) {
                     self.note(format!("could not be removed at the target: {}/{id} ({})", made.place, made.name));
                 }
@@ -251,7 +266,7 @@ impl Stage {
             return vec![made.id.clone()];
         }
         let attribute = if made.place == "/Users" { "userName" } else { "displayName" };
-        let call = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name)));
+        let call = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name))).by(made.bearer());
         let Ok(answer) = self.scim_send("clean-up", call).await else { return Vec::new() };
         // A server that ignores filters must not lose anybody else's resources.
         let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str() == Some(made.name.as_str()));

@@ -33,13 +33,14 @@ pub mod idp_sso;
 pub mod network;
 pub mod scim_channel;
 pub mod scim_inventory;
+pub mod scim_tenants;
 pub mod scim_token;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 50] = [
+static ALL: [&dyn Suite; 51] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -90,6 +91,7 @@ static ALL: [&dyn Suite; 50] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
     /* AL1    app  */ &Of::<scim_channel::Channel>::new(),
     /* AL1    app  */ &Of::<scim_token::Tokens>::new(),
+    /* AL1    app  */ &Of::<scim_tenants::Tenants>::new(),
     /* AL1    app  */ &Of::<scim_inventory::Inventory>::new(),
 ];
 
