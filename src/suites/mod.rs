@@ -104,3 +104,50 @@ pub fn all() -> &'static [&'static dyn Suite] {
 pub fn is_base(scenario: &str) -> bool {
     scenario == "idp-login"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::suite::comes_after;
+
+    #[test]
+    fn every_scenario_gets_its_turn() {
+        let mut ended = BTreeSet::new();
+        loop {
+            let ready: Vec<&str> = all()
+                .iter()
+                .filter(|suite| !ended.contains(suite.id()))
+                .filter(|suite| all().iter().all(|other| !comes_after(**suite, *other) || ended.contains(other.id())))
+                .map(|suite| suite.id())
+                .collect();
+            if ready.is_empty() {
+                break;
+            }
+            ended.extend(ready);
+        }
+        let stuck: Vec<&str> = all().iter().map(|suite| suite.id()).filter(|id| !ended.contains(id)).collect();
+        assert!(stuck.is_empty(), "these wait for each other: {}", stuck.join(", "));
+    }
+
+    #[test]
+    fn every_term_names_a_scenario() {
+        for suite in all() {
+            for term in suite.after().iter().filter(|term| **term != "*") {
+                let name = term.strip_prefix('-').unwrap_or(term);
+                assert!(all().iter().any(|other| other.id() == name), "{}: {term}", suite.id());
+                assert!(!term.starts_with('-') || suite.after().contains(&"*"), "{}: {term} without *", suite.id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_all_that_do_not_say_it_themselves() {
+        let named = |id: &str| *all().iter().find(|suite| suite.id() == id).unwrap();
+        assert!(comes_after(named("app-login"), named("app-session")));
+        assert!(comes_after(named("app-tls"), named("app-subject")));
+        assert!(!comes_after(named("app-tls"), named("app-session")));
+        assert!(!comes_after(named("app-tls"), named("app-login")));
+    }
+}
