@@ -1,6 +1,7 @@
 //! Who may use the SCIM interface: bearer tokens of the application's own authorization server (RFC 7523 assertions), of the
 //! identity service's authorization server (JWT access tokens), or handed out by an administrator.
 
+mod metadata;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -11,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::problem::Problem;
 use super::quirk::Quirk;
 use super::{Caller, Refusal, Request, Response};
 use crate::wire::jose::{self, Jws, SigningKey};
@@ -105,7 +105,7 @@ pub struct Authority {
 #[derive(Default)]
 struct State {
     /// The keys of each client, in the order of the configuration.
-    keys: Vec<Value>,
+    keys: Vec<Arc<Value>>,
     /// Issuer and jti of the assertions that were accepted, and when they expire.
     used: HashMap<(String, String), i64>,
     /// The claims of the opaque tokens that were issued.
@@ -116,7 +116,7 @@ impl Authority {
     /// An authority that has issued nothing yet.
     pub fn new(config: AuthConfig) -> Self {
         let key = if config.opaque { None } else { SigningKey::generate("scim-tokens", Algorithm::ES256).ok() };
-        let keys = config.clients.iter().map(|client| client.keys.clone()).collect();
+        let keys = config.clients.iter().map(|client| Arc::new(client.keys.clone())).collect();
         Authority { config, key, state: Mutex::new(State { keys, ..State::default() }) }
     }
 
@@ -185,7 +185,7 @@ impl Authority {
         let (tenant, keys) = match &self.key {
             Some(key) if self.config.layout == Layout::AppAs => {
                 let client = self.client(jws.claims["client_id"].as_str()).filter(|_| issuer == self.config.issuer);
-                (client.ok_or("its issuer or client is unknown")?.tenant.clone(), json!({"keys": [key.jwk()]}))
+                (client.ok_or("its issuer or client is unknown")?.tenant.clone(), Arc::new(json!({"keys": [key.jwk()]})))
             }
             _ => {
                 let names = ["client_id", "azp", "sub"].map(|name| jws.claims[name].as_str());
@@ -220,56 +220,6 @@ impl Authority {
             return Caller::Nobody(Refusal::InsufficientScope(SCOPE.into()));
         }
         Caller::Tenant(tenant)
-    }
-
-    /// The authorization server metadata (RFC 8414) to serve at [`Authority::metadata_path`]; 404 where the application has no
-    /// authorization server.
-    pub fn metadata(&self) -> Response {
-        if self.config.layout != Layout::AppAs || self.has(Quirk::AsMetadata) {
-            return Problem::not_found().into();
-        }
-        json_answer(
-            200,
-            json!({
-                "issuer": self.config.issuer,
-                "token_endpoint": self.config.token_endpoint,
-                "response_types_supported": ["none"],
-                "grant_types_supported": [token::JWT_BEARER, "client_credentials"],
-                "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-                "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
-                "scopes_supported": [SCOPE],
-            }),
-        )
-    }
-
-    /// The path of the metadata at the host of the issuer: `/.well-known/oauth-authorization-server`, then the path of the issuer
-    /// (RFC 8414 3.1).
-    pub fn metadata_path(&self) -> String {
-        let path = url::Url::parse(&self.config.issuer).map(|issuer| issuer.path().trim_end_matches('/').to_owned());
-        format!("/.well-known/oauth-authorization-server{}", path.unwrap_or_default())
-    }
-
-    /// Replaces the public keys of every client with this issuer, as after fetching its `jwks_uri`.
-    pub fn set_keys(&self, issuer: &str, keys: &Value) {
-        let mut state = self.state();
-        for (client, known) in self.config.clients.iter().zip(&mut state.keys) {
-            let pinned = self.has(Quirk::TokenAcceptedFromIdp) && !known.is_null();
-            if client.issuer == issuer && !pinned {
-                *known = keys.clone();
-            }
-        }
-    }
-
-    /// The issuer whose keys should be fetched before [`Authority::caller`] or [`Authority::token`] looks at this JWT: its key id
-    /// is not among those that are known.
-    pub fn missing_key(&self, jwt: &str) -> Option<String> {
-        let jws = jose::read(jwt).ok()?;
-        let named = jws.claims["iss"].as_str()?;
-        let state = self.state();
-        let mut clients = self.config.clients.iter().zip(&state.keys);
-        let (client, keys) = clients.find(|(client, _)| client.issuer == named || client.client_id == named)?;
-        let known = keys.is_object() && names_known_key(&jws, keys);
-        (!known && !client.issuer.is_empty()).then(|| client.issuer.clone())
     }
 
     /// Does the token of this request open another API of the application than SCIM? Only with [`Quirk::ScopeNotBroader`].

@@ -190,7 +190,7 @@ fn tokens_of_the_identity_service_are_checked_by_its_keys() {
         assert_eq!(scopeless, Caller::Nobody(Refusal::InsufficientScope("scim".into())));
         assert_eq!(bench.authority.missing_key(&old), None);
         assert_eq!(bench.authority.missing_key(&new).as_deref(), Some("https://idp.example/a"));
-        bench.authority.set_keys("https://idp.example/a", &json!({"keys": [next.jwk()]}));
+        bench.authority.set_keys("https://idp.example/a", json!({"keys": [next.jwk()]}));
         (bench.is_good(&old), bench.is_good(&new))
     };
     assert_eq!(check(&[]), (false, true));

@@ -1,5 +1,6 @@
 //! A conforming engine, area by area; the quirks stand in `quirks.rs`.
 
+mod filters;
 mod lists;
 mod quirks;
 mod writes;
