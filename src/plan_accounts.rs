@@ -80,6 +80,9 @@ fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
             absent(scim.is_none_or(|scim| scim.disposable_tenant.is_empty()), "scim.disposable_tenant")
         }
         (Role::App, "local-account") => absent(!accounts.surface.contains_key("local-login"), "accounts.surface.local-login"),
+        (Role::Idp, "scim-base") if clause.slug() == "publishes-jwks" => {
+            absent(auth(ScimAuth::AppAs) && auth(ScimAuth::IdpAs), "scim.auth = \"app-as\" or \"idp-as\"")
+        }
         (Role::Idp, "suite-scim") => absent(target.counterpart.scim_url.is_empty(), "counterpart.scim_url"),
         (Role::Idp, "suite-command-endpoint") => absent(target.counterpart.commands_url.is_empty(), "counterpart.commands_url"),
         (Role::Idp, "suite-as") => absent(auth(ScimAuth::AppAs) && auth(ScimAuth::IdpAs), "scim.auth = \"app-as\" or \"idp-as\""),
@@ -106,6 +109,8 @@ fn probed(probe: &str, clause: &Clause, target: &Target, accounts: &AppAccounts)
         "api-token" | "refresh" if clause.slug() == "access-mechanisms" => None,
         "api-token" if clause.slug() == "scope-not-broader" => absent(accounts.other_api.is_empty(), "accounts.other_api"),
         "api-token" | "refresh" => absent(app.is_none_or(|app| app.tokens.is_none()), "app.tokens"),
+        // Its other half can be seen without.
+        "roles" if clause.slug() == "group-delete" => None,
         "roles" => absent(accounts.roles.is_none(), "accounts.roles"),
         "profile" => absent(accounts.profile.is_none(), "accounts.profile"),
         "role-catalogue" => absent(
