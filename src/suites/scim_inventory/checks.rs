@@ -121,7 +121,7 @@ fn all_users_are_listed(seen: &Seen) -> Judgement {
         found.undecided("no user could be created to look for", &at);
     } else if missing > 0 && walk.partial {
         found.undecided("there are too many users to read them all, so whether every one is listed is open", &at);
-    } else if missing > 0 && (walk.stuck.is_some() || walk.moved()) {
+    } else if missing > 0 && walk.moved() {
         found.undecided("the pages were not read to their end (see al1.app.pagination)", &at);
     } else if missing > 0 {
         found.broken(format!("{missing} of the {} users that were just created are not listed", walk.own.len()), &at);
@@ -174,7 +174,7 @@ fn pages_cover_every_user_once(seen: &Seen) -> Judgement {
 
 fn bad_cursors_are_told(seen: &Seen) -> Judgement {
     if !announces_cursors(&seen.config) {
-        return Judgement::undecided("cursor paging is not announced in /ServiceProviderConfig").cite(&cites(&[&seen.config]));
+        return Judgement::not_applicable("cursor paging is not announced in /ServiceProviderConfig").cite(&cites(&[&seen.config]));
     }
     let mut found = Findings::new();
     for (what, answer) in &seen.cursors {
