@@ -100,7 +100,10 @@ impl ScimWorld {
 
     fn note(&self, call: &Call, answer: &Answer) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if call.method == "POST" && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles") && (answer.ok() || answer.status == 0) {
+        if call.method == "POST"
+            && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles")
+            && (answer.ok() || answer.status == 0)
+        {
             let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
             let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
             made.push(Made { place: call.path.clone(), id: answer.id().to_owned(), name: name.to_owned() });
@@ -202,7 +205,8 @@ impl Stage {
             .documents
             .get_or_try_init(|| async {
                 let (config, types, schemas) =
-                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas")).await;
+                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas"))
+                        .await;
                 Ok(Documents { config: config?, types: types?, schemas: schemas? })
             })
             .await
