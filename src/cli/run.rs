@@ -256,7 +256,7 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
     let roles = if args.role.is_empty() { vec![Role::Idp, Role::App] } else { args.role.clone() };
     let jobs = args.jobs.unwrap_or(JOBS);
     let (setting, peers) = embed(&Materials::make()?, &roles, &[], choice(None)?, args.fast, jobs).await?;
-    Ok((Setting { headed: args.headed, allow_load: args.allow_load, ..setting }, Some(peers)))
+    Ok((Setting { headed: args.headed, ..setting }, Some(peers)))
 }
 
 /// Scenarios at a time unless told otherwise.
