@@ -12,16 +12,16 @@ use super::{Config, Paging, Quirk, Response, roles};
 pub fn answer_for(config: &Config, state: &State, path: &[&str]) -> Result<Response, Problem> {
     let body = match path {
         ["ServiceProviderConfig"] => service_provider_config(config, state),
-        ["ResourceTypes"] => list(resource_types(config, state)),
+        ["ResourceTypes"] => list(&resource_types(config, state)),
         ["ResourceTypes", id] => one(resource_types(config, state), id)?,
-        ["Schemas"] => list(schemas(config, state)),
+        ["Schemas"] => list(&schemas(config, state)),
         ["Schemas", id] => one(schemas(config, state), id)?,
         _ => return Err(Problem::not_found()),
     };
     Ok(answer(200, body))
 }
 
-fn list(all: Vec<Value>) -> Value {
+fn list(all: &[Value]) -> Value {
     let count = all.len();
     json!({"schemas": [LIST], "totalResults": count, "startIndex": 1, "itemsPerPage": count, "Resources": all})
 }
