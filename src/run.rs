@@ -77,7 +77,11 @@ pub async fn run(
     let report = Report {
         schema: SCHEMA.into(),
         tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
-        catalogue: CatalogueInfo { edition: plan.edition.clone(), profile: plan.profile.map(|profile| profile.name().into()), digest: catalogue.digest.clone() },
+        catalogue: CatalogueInfo {
+            edition: plan.edition.clone(),
+            profile: plan.profile.map(|profile| profile.name().into()),
+            digest: catalogue.digest.clone(),
+        },
         run: RunInfo {
             id: world.run_id.clone(),
             started_at: started.0,

@@ -9,7 +9,7 @@ use super::http::Ask;
 use super::recorder::Recorder;
 use super::secrets::Secrets;
 use super::{Stage, World};
-use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, quoted};
+use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, Shape, quoted};
 use crate::error::Error;
 use crate::model::target::{Scim, ScimAuth, Target};
 use crate::suite::Obstacle;
@@ -100,7 +100,10 @@ impl ScimWorld {
 
     fn note(&self, call: &Call, answer: &Answer) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if call.method == "POST" && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles") && (answer.ok() || answer.status == 0) {
+        if call.method == "POST"
+            && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles")
+            && (answer.ok() || answer.status == 0)
+        {
             let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
             let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
             made.push(Made { place: call.path.clone(), id: answer.id().to_owned(), name: name.to_owned() });
@@ -157,12 +160,21 @@ impl Stage {
         }
     }
 
-    /// Creates a user of this run. A 4xx is no obstacle here: the answer says it.
+    /// Creates a user of this run, with the attributes that `/Schemas` declares. A 4xx is no obstacle here: the answer says it.
     ///
     /// # Errors
     /// There is no service provider, or no token for it.
     pub async fn scim_create(&self, step: &str, person: &Person) -> Result<Answer, Obstacle> {
-        self.scim_send(step, Call::post("/Users", &person.body())).await
+        let body = self.scim_shape().await?.fit_user(&person.body());
+        self.scim_send(step, Call::post("/Users", &body)).await
+    }
+
+    /// What `/Schemas` declares.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_shape(&self) -> Result<Shape, Obstacle> {
+        Ok(Shape::of(&self.scim_documents().await?.schemas))
     }
 
     /// A user of this run to work on, or the obstacle that none can be made.
@@ -202,7 +214,8 @@ impl Stage {
             .documents
             .get_or_try_init(|| async {
                 let (config, types, schemas) =
-                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas")).await;
+                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas"))
+                        .await;
                 Ok(Documents { config: config?, types: types?, schemas: schemas? })
             })
             .await

@@ -31,12 +31,14 @@ pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
+pub mod scim_blocks;
+pub mod scim_suspend;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 47] = [
+static ALL: [&dyn Suite; 48] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -85,6 +87,7 @@ static ALL: [&dyn Suite; 47] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
+    /* AL1    app  */ &Of::<scim_suspend::Suspend>::new(),
 ];
 
 /// The table.
