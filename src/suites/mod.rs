@@ -32,13 +32,14 @@ pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
 pub mod scim_blocks;
+pub mod scim_create;
 pub mod scim_suspend;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 48] = [
+static ALL: [&dyn Suite; 49] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -88,6 +89,7 @@ static ALL: [&dyn Suite; 48] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
     /* AL1    app  */ &Of::<scim_suspend::Suspend>::new(),
+    /* AL2    app  */ &Of::<scim_create::Create>::new(),
 ];
 
 /// The table.

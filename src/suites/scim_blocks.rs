@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::counterpart::scim_client::{Answer, Call, Person, quoted, replace};
+use crate::counterpart::scim_client::{Answer, Call, quoted, replace};
 use crate::model::ExchangeId;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
@@ -220,16 +220,6 @@ pub fn unlike(id: &str) -> String {
     };
     // A number is made longer: the next one may be somebody's.
     if id.chars().all(|letter| letter.is_ascii_digit()) { format!("9{id}7") } else { id.chars().map(turn).collect() }
-}
-
-/// Equal but for letter case.
-pub fn alike(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
-}
-
-/// A made-up user with another label's identifier.
-pub fn namesake(person: &Person, user_name: &str, external_id: &str) -> Person {
-    Person { user_name: user_name.to_owned(), external_id: external_id.to_owned(), ..person.clone() }
 }
 
 #[cfg(test)]
