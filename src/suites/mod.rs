@@ -34,12 +34,13 @@ pub mod network;
 pub mod scim_blocks;
 pub mod scim_create;
 pub mod scim_suspend;
+pub mod scim_update;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 49] = [
+static ALL: [&dyn Suite; 50] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -90,6 +91,7 @@ static ALL: [&dyn Suite; 49] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
     /* AL1    app  */ &Of::<scim_suspend::Suspend>::new(),
     /* AL2    app  */ &Of::<scim_create::Create>::new(),
+    /* AL2    app  */ &Of::<scim_update::Update>::new(),
 ];
 
 /// The table.
