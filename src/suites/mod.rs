@@ -33,6 +33,7 @@ pub mod idp_sso;
 pub mod network;
 pub mod scim_blocks;
 pub mod scim_create;
+pub mod scim_groups;
 pub mod scim_suspend;
 pub mod scim_update;
 
@@ -40,7 +41,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 50] = [
+static ALL: [&dyn Suite; 51] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -92,6 +93,7 @@ static ALL: [&dyn Suite; 50] = [
     /* AL1    app  */ &Of::<scim_suspend::Suspend>::new(),
     /* AL2    app  */ &Of::<scim_create::Create>::new(),
     /* AL2    app  */ &Of::<scim_update::Update>::new(),
+    /* AL2    app  */ &Of::<scim_groups::Groups>::new(),
 ];
 
 /// The table.
