@@ -34,6 +34,7 @@ pub mod network;
 pub mod scim_blocks;
 pub mod scim_create;
 pub mod scim_groups;
+pub mod scim_roles;
 pub mod scim_suspend;
 pub mod scim_update;
 
@@ -41,7 +42,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 51] = [
+static ALL: [&dyn Suite; 52] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -94,6 +95,7 @@ static ALL: [&dyn Suite; 51] = [
     /* AL2    app  */ &Of::<scim_create::Create>::new(),
     /* AL2    app  */ &Of::<scim_update::Update>::new(),
     /* AL2    app  */ &Of::<scim_groups::Groups>::new(),
+    /* AL3    app  */ &Of::<scim_roles::Roles>::new(),
 ];
 
 /// The table.
