@@ -12,7 +12,7 @@ use super::recorder::Recorder;
 use super::scim_token::AuthorizationServer;
 use super::secrets::Secrets;
 use super::{Stage, World};
-use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, quoted};
+use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, Shape, quoted};
 use crate::error::Error;
 use crate::model::target::{Scim, ScimAuth, Target};
 use crate::suite::Obstacle;
@@ -204,12 +204,21 @@ impl Stage {
         }
     }
 
-    /// Creates a user of this run. A 4xx is no obstacle here: the answer says it.
+    /// Creates a user of this run, with the attributes that `/Schemas` declares. A 4xx is no obstacle here: the answer says it.
     ///
     /// # Errors
     /// There is no service provider, or no token for it.
     pub async fn scim_create(&self, step: &str, person: &Person) -> Result<Answer, Obstacle> {
-        self.scim_send(step, Call::post("/Users", &person.body())).await
+        let body = self.scim_shape().await?.fit_user(&person.body());
+        self.scim_send(step, Call::post("/Users", &body)).await
+    }
+
+    /// What `/Schemas` declares.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_shape(&self) -> Result<Shape, Obstacle> {
+        Ok(Shape::of(&self.scim_documents().await?.schemas))
     }
 
     /// A user of this run to work on, or the obstacle that none can be made.
