@@ -37,14 +37,14 @@ impl People {
         made.body.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
-    pub fn patch(&self, path: &str, operations: Value) {
+    pub fn patch(&self, path: &str, operations: &Value) {
         let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
         let done = self.scim("first", "PATCH", path, &body);
         assert!(done.status < 300, "{done:?}");
     }
 
     pub fn set_active(&self, id: &str, active: bool) {
-        self.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "active", "value": active}]));
+        self.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "active", "value": active}]));
     }
 
     pub fn user(&self, id: &str) -> Value {
@@ -130,7 +130,7 @@ async fn a_provisioned_user_signs_in_to_that_account() {
     let (browser, account) = people.sign_in().await;
     assert_eq!(account.as_deref(), Some(id.as_str()));
     assert_eq!((people.shown(&browser).await.as_deref(), people.users()), (Some("Provisioned"), 1));
-    people.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "displayName", "value": "Changed"}]));
+    people.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "displayName", "value": "Changed"}]));
     assert_eq!(people.shown(&browser).await.as_deref(), Some("Changed"));
     people.says("s1", "Stale");
     let (browser, _) = people.sign_in().await;
@@ -232,7 +232,7 @@ async fn an_account_made_by_a_sign_in_is_managed_at_once() {
     people.says("s1", "Second");
     assert_eq!(people.sign_in().await.1, Some(id.clone()));
     assert_eq!(people.shown(&browser).await.as_deref(), Some("Second"));
-    people.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "displayName", "value": "Provisioned"}]));
+    people.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "displayName", "value": "Provisioned"}]));
     people.says("s1", "Third");
     people.sign_in().await;
     assert_eq!(people.user(&id)["displayName"], "Provisioned");
@@ -269,7 +269,7 @@ async fn the_defects_of_sign_ins_depart() {
     let id = cached.provision("s1", "A", true);
     cached.says("s1", "A");
     let (browser, _) = cached.sign_in().await;
-    cached.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "displayName", "value": "B"}]));
+    cached.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "displayName", "value": "B"}]));
     assert_eq!(cached.shown(&browser).await.as_deref(), Some("A"));
     assert_eq!(cached.user(&id)["displayName"], "B");
 }
