@@ -147,7 +147,7 @@ pub fn half_a_patch_is_none(seen: &Seen) -> Judgement {
 /// al2.app.attribute-removal
 pub fn a_removed_attribute_is_gone(seen: &Seen) -> Judgement {
     let Some(removal) = &seen.removal else {
-        return Judgement::undecided("the User schema declares neither title nor nickName nor userType");
+        return Judgement::undecided("the User schema declares neither title nor nickName, userType or preferredLanguage");
     };
     let mut found = Findings::new();
     let name = removal.name.as_str();
