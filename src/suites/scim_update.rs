@@ -157,7 +157,12 @@ impl Scenario for Update {
         let (scim, shape) = (stage.scim()?, stage.scim_shape().await?);
         let person = scim.person("update");
         let optional: Vec<&str> = OPTIONAL.into_iter().filter(|name| shape.user_has(name)).collect();
-        let mut body = shape.fit_user(&person.body());
+        let mut body = person.body();
+        // A change of one address shows what becomes of another.
+        if let Some(emails) = body["emails"].as_array_mut() {
+            emails.push(json!({"value": scim.person("other").email, "type": "other"}));
+        }
+        let mut body = shape.fit_user(&body);
         for name in &optional {
             body[name] = json!(optional_value(name, "first", "en"));
         }
@@ -242,7 +247,7 @@ impl Seen {
         self.removal = name.map(|name| Removal { name: name.to_owned(), change: answers.next().unwrap_or_default() });
         if let Some(addresses) = &mut self.addresses {
             addresses.removed = answers.next().unwrap_or_default();
-            let nothing = replace("emails[type eq \"other\"].value", stage.scim()?.person("other").email);
+            let nothing = replace("emails[type eq \"none\"].value", stage.scim()?.person("none").email);
             addresses.unmatched = patch(stage, "an address that there is none of is replaced", path, &[nothing]).await?;
         }
         Ok(())
