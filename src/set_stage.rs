@@ -2,6 +2,7 @@
 //! prerequisite, told before the first scenario.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,13 +20,13 @@ use crate::model::target::{ScimAuth, Target};
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
 use crate::set_app;
-use crate::stage::World;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
 use crate::stage::cert::Trust;
 use crate::stage::http::{Ask, Http};
 use crate::stage::inbox::{Answer, Arrivals, Inbox};
+use crate::stage::journal::{Entry, Journal};
 use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShape};
 use crate::stage::raw::Probing;
 use crate::stage::recorder::Recorder;
@@ -33,6 +34,7 @@ use crate::stage::resolve::Resolve;
 use crate::stage::scim_world::ScimWorld;
 use crate::stage::secrets::Secrets;
 use crate::stage::world::{Discovery, Jwks, Samples};
+use crate::stage::{Stage, World};
 use crate::wire::jose::{from_pem, random};
 
 /// Which user agent signs in.
@@ -75,6 +77,10 @@ pub struct Setting {
     pub interactive: bool,
     /// Requests in large numbers are allowed.
     pub allow_load: bool,
+    /// Where the run lists what it makes at the target; none lists nothing.
+    pub journal: Option<PathBuf>,
+    /// What an earlier run left at the target and this one removes first.
+    pub sweep: Vec<Entry>,
     /// The provider for the application, where it had to be started before it.
     pub provider: Option<Provider>,
 }
@@ -229,9 +235,14 @@ impl Set {
             users: Mutex::new(BTreeMap::new()),
             session: Arc::default(),
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
+            journal: Journal::new(setting.journal.clone()),
             undo: Mutex::new(Vec::new()),
         };
-        let set = Set { world: Arc::new(world), _callback: callback, _front: front };
+        let world = Arc::new(world);
+        if !setting.sweep.is_empty() {
+            Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
+        }
+        let set = Set { world, _callback: callback, _front: front };
         if signs_in(Role::App)
             && set.world.app.is_some()
             && let Err(error) = calibrate(&set.world).await

@@ -78,6 +78,8 @@ pub struct World {
     pub session: Arc<tokio::sync::Mutex<()>>,
     /// What reaches the suite unasked.
     pub inbox: super::inbox::Inbox,
+    /// What was made at the target, on disk, in case the run is killed.
+    pub journal: super::journal::Journal,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }

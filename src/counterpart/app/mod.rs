@@ -293,6 +293,13 @@ impl ReferenceApp {
         })
     }
 
+    /// Makes users that nobody asks for, so that its first tenant is not empty.
+    pub fn populate(&self, users: usize) {
+        for number in 1..=users {
+            people::inhabitant(&self.app, number);
+        }
+    }
+
     /// Moves its clock forward, so that tests need not wait.
     pub fn advance(&self, seconds: i64) {
         self.app.skew_s.fetch_add(seconds, Ordering::Relaxed);
