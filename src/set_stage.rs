@@ -16,7 +16,7 @@ use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
 use crate::error::Error;
 use crate::event::{Event, Sink};
-use crate::model::target::Target;
+use crate::model::target::{ScimAuth, Target};
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
 use crate::set_app;
@@ -92,7 +92,7 @@ pub struct Needs {
     pub wanted: HashSet<ClauseId>,
     /// The roles under test.
     pub roles: Vec<Role>,
-    /// Those of them where somebody signs in. Without one there is no browser and no provider.
+    /// Those of them where somebody signs in. Without one there is no browser, and no provider but for the tokens it issues.
     pub sign_in: Vec<Role>,
 }
 
@@ -145,7 +145,9 @@ impl Set {
         let answer = Answer { arrivals: arrivals.clone(), other: arrived() };
         let callback = ClearServer::start("127.0.0.1:0", answer).await.map_err(occupied)?;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
-        let app = if signs_in(Role::App) && target.app.is_some() {
+        // Where tokens come from the identity service, its provider issues them although nobody signs in.
+        let issues = roles.contains(&Role::App) && target.scim.as_ref().is_some_and(|scim| scim.auth == ScimAuth::IdpAs);
+        let app = if (signs_in(Role::App) || issues) && target.app.is_some() {
             Some(set_app::prepare(&setting, started, &keys, &recorder).await?)
         } else {
             None
@@ -241,7 +243,8 @@ impl Set {
             Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
         }
         let set = Set { world, _callback: callback, _front: front };
-        if set.world.app.is_some()
+        if signs_in(Role::App)
+            && set.world.app.is_some()
             && let Err(error) = calibrate(&set.world).await
         {
             set.world.agent.close().await;
