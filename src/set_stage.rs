@@ -86,8 +86,10 @@ pub struct Needs {
     pub wanted: HashSet<ClauseId>,
     /// The roles under test.
     pub roles: Vec<Role>,
-    /// Those of them where somebody signs in. Without one there is no browser and no provider.
+    /// Those of them where somebody signs in. Without one there is no browser.
     pub sign_in: Vec<Role>,
+    /// The application needs the suite's provider: for sign-ins, or for the keys of messages.
+    pub provider: bool,
 }
 
 impl Needs {
@@ -98,12 +100,13 @@ impl Needs {
             wanted: plan.tested().map(|clause| clause.id.clone()).collect(),
             roles: plan.roles.clone(),
             sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
+            provider: plan.suites.iter().any(|suite| suite.provider() && suite.role() == Role::App),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role] }
+        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role], provider: role == Role::App }
     }
 }
 
@@ -123,8 +126,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in } = needs;
-        let signs_in = |role: Role| sign_in.contains(&role);
+        let Needs { wanted, roles, sign_in, provider } = needs;
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
@@ -139,7 +141,7 @@ impl Set {
         let answer = Answer { arrivals: arrivals.clone(), other: arrived() };
         let callback = ClearServer::start("127.0.0.1:0", answer).await.map_err(occupied)?;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
-        let app = if signs_in(Role::App) && target.app.is_some() {
+        let app = if provider && target.app.is_some() {
             Some(set_app::prepare(&setting, started, &keys, &recorder).await?)
         } else {
             None
@@ -231,6 +233,7 @@ impl Set {
         };
         let set = Set { world: Arc::new(world), _callback: callback, _front: front };
         if set.world.app.is_some()
+            && sign_in.contains(&Role::App)
             && let Err(error) = calibrate(&set.world).await
         {
             set.world.agent.close().await;
