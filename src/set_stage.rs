@@ -229,6 +229,7 @@ impl Set {
             users: Mutex::new(BTreeMap::new()),
             session: Arc::default(),
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
+            commands: Default::default(),
             undo: Mutex::new(Vec::new()),
         };
         let set = Set { world: Arc::new(world), _callback: callback, _front: front };

@@ -64,6 +64,7 @@ impl Stage {
             self.undo_now(undo).await;
         }
         self.scim_sweep().await;
+        self.command_sweep().await;
     }
 
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::defect::Defect;
-use super::state::{Account, State};
+use super::state::{Account, Standing, State};
 use crate::wire::jose::random;
 
 /// What the provider says about a user.
@@ -43,6 +43,9 @@ pub fn account_of(app: &App, state: &mut State, person: Person) -> String {
         sub: person.sub,
         ..Account::default()
     });
+    if account.standing == Standing::Hidden {
+        account.standing = Standing::Active;
+    }
     account.email = person.email;
     account.name = person.name;
     id

@@ -6,7 +6,7 @@ use super::defect::Defect;
 use super::http::{In, Reply, encode, get, repeated};
 use super::id_token::Expected;
 use super::provider::Provider;
-use super::state::{Session, TRANSACTION_LIFETIME_S, Transaction};
+use super::state::{Session, Standing, TRANSACTION_LIFETIME_S, Transaction};
 use super::tokens::Tokens;
 use super::{pages, session};
 use crate::wire::jose::{random, read};
@@ -203,7 +203,7 @@ fn sign_in(
     let mut state = app.lock();
     let (sub, tenant) = (person.sub.clone(), person.tenant.clone());
     let account = account_of(app, &mut state, person);
-    if state.accounts.get(&account).is_some_and(|account| account.suspended) {
+    if state.accounts.get(&account).is_some_and(|account| account.suspended || account.standing != Standing::Active) {
         return Err("the account is suspended".into());
     }
     if app.has(Defect::SessionRenewedFromAssertion) {

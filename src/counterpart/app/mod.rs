@@ -17,6 +17,7 @@ mod defect;
 mod http;
 mod id_token;
 mod jws;
+mod lifecycle;
 mod login;
 mod logout_token;
 mod outgoing;
@@ -29,6 +30,7 @@ mod route;
 mod session;
 mod site;
 mod state;
+mod tenant_commands;
 mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
@@ -116,7 +118,7 @@ struct App {
     config: AppConfig,
     origin: String,
     api_origin: String,
-    outgoing: outgoing::Outgoing,
+    outgoing: Arc<outgoing::Outgoing>,
     credentials: tokens::Credentials,
     encryption: Option<DecryptionKey>,
     constant_verifier: String,
@@ -134,7 +136,7 @@ impl App {
         Ok(App {
             origin: format!("https://{HOST}"),
             api_origin: format!("https://{API_HOST}"),
-            outgoing: outgoing::Outgoing::new(&config.roots, resolve, &config.defects)?,
+            outgoing: Arc::new(outgoing::Outgoing::new(&config.roots, resolve, &config.defects)?),
             credentials: tokens::Credentials::new(&config.keys.signing, &config.defects).map_err(|error| error.to_string())?,
             encryption: Some(config.keys.encryption.clone()),
             constant_verifier: random(32),

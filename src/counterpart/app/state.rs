@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::{Map, Value};
+
 /// Seconds a login may take.
 pub const TRANSACTION_LIFETIME_S: i64 = 600;
 /// Seconds an own access token works.
@@ -30,7 +32,42 @@ pub struct Transaction {
     pub used: Option<String>,
 }
 
-/// A user of the application, made at the first login.
+/// Whether an account may be used: the states of OpenID Provider Commands draft 02. An account that is not there is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be used.
+    #[default]
+    Active,
+    /// Temporarily not.
+    Suspended,
+    /// Taken out of use, and kept.
+    Archived,
+    /// Deleted, and kept all the same; only under a defect.
+    Hidden,
+}
+
+impl Standing {
+    /// `account_state`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Suspended => "suspended",
+            Standing::Archived => "archived",
+            Standing::Hidden => "unknown",
+        }
+    }
+}
+
+/// What a provider said of itself in its last metadata command.
+#[derive(Clone, Debug, Default)]
+pub struct OpMetadata {
+    /// Where results and requests go.
+    pub callback_endpoint: Option<String>,
+    /// The bearer token for a request.
+    pub callback_token: Option<String>,
+}
+
+/// A user of the application, made at the first login or by a command.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
     /// Shown on pages; random.
@@ -49,6 +86,14 @@ pub struct Account {
     pub nickname: String,
     /// Logins are refused; only under a defect.
     pub suspended: bool,
+    /// May it be used?
+    pub standing: Standing,
+    /// Claims that commands gave.
+    pub claims: Map<String, Value>,
+    /// What commands gave last, whatever was changed here since; only under a defect.
+    pub pushed: Map<String, Value>,
+    /// Who authenticates the user, where a migrate command said so.
+    pub authentication_provider: Option<String>,
 }
 
 /// A signed-in browser, known by its cookie.
@@ -114,6 +159,10 @@ pub struct State {
     pub seen: HashMap<String, i64>,
     /// The first `session_expiry` of a browser and account; only under a defect.
     pub first_expiry: HashMap<(String, String), i64>,
+    /// Last metadata of each provider, by connection and tenant.
+    pub op_metadata: HashMap<(usize, Option<String>), OpMetadata>,
+    /// Roles that were added while it runs: id and display.
+    pub more_roles: Vec<(String, String)>,
     /// Logins so far.
     pub logins: u64,
     /// Session ids so far; only under a defect.

@@ -92,7 +92,8 @@ pub(super) fn respond(shared: Option<&Arc<Shared>>, part: Part, raw: &Request) -
         let reply = metadata::foreign(shared);
         return fetched(shared, Fetched::Foreign, "metadata of an issuer that is not configured", raw, &request, reply);
     }
-    if part == Part::Front && path == format!("{}/{}/{STRANGER}/.well-known/openid-configuration", shared.base, shared.secret_path)
+    if part == Part::Front
+        && path == format!("{}/{}/{STRANGER}/.well-known/openid-configuration", shared.base, shared.secret_path)
     {
         let reply = metadata::stranger(shared);
         return fetched(shared, Fetched::Stranger, "metadata of an issuer that is not configured", raw, &request, reply);
