@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::counterpart::app::{AppKeys, Defect};
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::embedded_app::{EmbeddedApp, ProviderFor, application, embedded_app};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::op::dns::Responder;
+use crate::counterpart::scim_server::{Layout, Quirk};
 use crate::counterpart::twist::Twist;
 use crate::error::Error;
 use crate::model::target::{About, CounterpartAt, Target};
@@ -19,6 +20,8 @@ use crate::set_stage::{Browser, Setting};
 use crate::stage::listener::{ListenFault, TestCa};
 use crate::stage::recorder::Recorder;
 use crate::stage::secrets::Secrets;
+use crate::suite::Suite;
+use crate::suites;
 
 /// What takes a moment to make and may be used for many runs.
 #[derive(Clone)]
@@ -50,12 +53,15 @@ pub enum Flaw {
     Idp(Twist),
     /// Of the application.
     App(Defect),
+    /// Of the application's SCIM interface.
+    Scim(Quirk),
 }
 
 impl Flaw {
     /// Every defect, in the order of the catalogue.
     pub fn all() -> impl Iterator<Item = Flaw> {
-        Twist::ALL.iter().copied().map(Flaw::Idp).chain(Defect::ALL.iter().copied().map(Flaw::App))
+        let defects = Defect::ALL.iter().copied().map(Flaw::App);
+        Twist::ALL.iter().copied().map(Flaw::Idp).chain(defects).chain(Quirk::ALL.iter().copied().map(Flaw::Scim))
     }
 
     /// The clause that must catch it; for an effect of commands the id without its binding.
@@ -63,6 +69,7 @@ impl Flaw {
         match self {
             Flaw::Idp(twist) => twist.clause(),
             Flaw::App(defect) => defect.clause(),
+            Flaw::Scim(quirk) => quirk.clause(),
         }
     }
 
@@ -70,9 +77,34 @@ impl Flaw {
     pub fn role(self) -> Role {
         match self {
             Flaw::Idp(_) => Role::Idp,
-            Flaw::App(_) => Role::App,
+            Flaw::App(_) | Flaw::Scim(_) => Role::App,
         }
     }
+
+    /// The scenarios that can show it, as patterns; none for all of its levels. The SCIM interface is looked at without a browser.
+    pub fn scenarios(self) -> Vec<String> {
+        let accounts = self.clause().starts_with("al");
+        let usual = match self {
+            Flaw::Scim(_) => "scim-*",
+            Flaw::App(_) if accounts => "account-*",
+            _ => return Vec::new(),
+        };
+        [usual.to_owned()].into_iter().chain(own_suite(self.clause()).map(|suite| suite.id().to_owned())).collect()
+    }
+}
+
+/// The scenario that decides a clause.
+fn own_suite(clause: &str) -> Option<&'static dyn Suite> {
+    let decides = |id: &String| id.split('@').next() == Some(clause);
+    suites::all().iter().copied().find(|suite| suite.clauses().iter().any(decides))
+}
+
+/// Is the suite's provider needed? Nobody signs in where the SCIM interface alone is looked at.
+fn signs_in(flaws: &[Flaw]) -> bool {
+    let alone = |flaw: &Flaw| {
+        matches!(flaw, Flaw::Scim(quirk) if *quirk != Quirk::TokenAcceptedFromIdp) && own_suite(flaw.clause()).is_some_and(|suite| !suite.browser())
+    };
+    flaws.is_empty() || !flaws.iter().all(alone)
 }
 
 /// The running peers. Dropping them stops them.
@@ -99,6 +131,8 @@ pub async fn embed(
         flaws.iter().filter_map(|flaw| if let Flaw::Idp(twist) = flaw { Some(*twist) } else { None }).collect();
     let defects: Vec<Defect> =
         flaws.iter().filter_map(|flaw| if let Flaw::App(defect) = flaw { Some(*defect) } else { None }).collect();
+    let quirks: Vec<Quirk> =
+        flaws.iter().filter_map(|flaw| if let Flaw::Scim(quirk) = flaw { Some(*quirk) } else { None }).collect();
     let occupied =
         |fault: ListenFault| Error::prerequisite(fault.to_string(), "The embedded peers need free ports on 127.0.0.1.");
     let mut target = Target {
@@ -123,16 +157,25 @@ pub async fn embed(
     if roles.contains(&Role::App) {
         let issuer = CounterpartAt::default().issuer;
         let mut its = ProviderFor::new(&issuer, Some(&format!("{issuer}/second")));
+        // Of the two ways to a token only one can be set up; this clause is about the other one.
+        its.layout = if quirks.contains(&Quirk::TokenAcceptedFromIdp) { Layout::IdpAs } else { Layout::AppAs };
+        if its.layout == Layout::AppAs {
+            its.provisioning_keys = json!({"keys": [keys.es256.jwk()]});
+        }
+        its.quirks = quirks;
         target.app = Some(application(&its));
-        // The provider comes first: the application is told where to find it.
-        let recorder = Arc::new(Recorder::default());
-        let playing = set_app::provider(&target, ca.clone(), &keys, None, Value::Null, recorder).await?;
         its.roots = vec![ca.der().to_vec()];
-        its.resolve = playing.places();
+        if signs_in(flaws) {
+            // The provider comes first: the application is told where to find it.
+            let recorder = Arc::new(Recorder::default());
+            let playing = set_app::provider(&target, ca.clone(), &keys, None, Value::Null, recorder).await?;
+            its.resolve = playing.places();
+            provider = Some(playing);
+        }
         let peer = embedded_app("127.0.0.1:0", ca.clone(), &app_keys, &its, &defects).await.map_err(occupied)?;
         join(&mut target, peer.target.clone());
         secrets.extend(peer.secrets.clone());
-        (app, provider) = (Some(peer), Some(playing));
+        app = Some(peer);
     }
     let mut dns = None;
     if roles.len() > 1 {
@@ -167,12 +210,17 @@ fn join(target: &mut Target, peer: Target) {
     target.hooks.extend(peer.hooks);
     target.attest.extend(peer.attest);
     target.idp = target.idp.take().or(peer.idp);
-    if target.target.bindings.is_empty() {
-        target.target.bindings = peer.target.bindings;
+    for binding in peer.target.bindings {
+        if !target.target.bindings.contains(&binding) {
+            target.target.bindings.push(binding);
+        }
     }
     if peer.app.is_some() {
         target.app = peer.app;
         target.commands = peer.commands;
+        target.scim = peer.scim;
+        target.lifecycle = peer.lifecycle;
+        target.accounts = peer.accounts;
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::{Clause, Level, Role, Verdict};
 use crate::plan::{Ask, Plan};
 use crate::run::run;
 use crate::set_stage::Browser;
+use crate::suites;
 
 /// Peers at a time. Most of the time each of them waits, for a clock or for a session that a defect keeps alive.
 const AT_ONCE: usize = 36;
@@ -85,7 +86,10 @@ pub async fn matrix(
     }
     let materials = Materials::make()?;
     let mut defects: Vec<Option<Flaw>> = vec![None];
-    defects.extend(Flaw::all().filter(|flaw| wanted(flaw.clause())).map(Some));
+    let decided: BTreeSet<String> =
+        suites::all().iter().flat_map(|suite| suite.clauses()).map(|id| base(&id).to_owned()).collect();
+    let flaws = Flaw::all().filter(|flaw| wanted(flaw.clause()) && decided.contains(flaw.clause()));
+    defects.extend(flaws.map(Some));
     // Those that wait longest start first, so that their waits overlap with everything else.
     let wait = |defect: &Option<Flaw>| {
         let Some(flaw) = defect else { return u64::MAX };
@@ -126,13 +130,19 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
             .map(|clause| clause.id.clone())
             .collect(),
     };
+    // A defect is looked for in its own track; the conforming peers are asked for both.
+    let levels = match own {
+        None => vec![Level::Sl2, Level::Al3],
+        Some(own) if own.starts_with("al") => vec![Level::Al3],
+        Some(_) => vec![Level::Sl2],
+    };
     let ask = Ask {
-        levels: vec![Level::Sl2],
+        levels,
         roles,
         edition: catalogue.default_edition.clone(),
         bindings: Vec::new(),
         clauses,
-        scenarios: Vec::new(),
+        scenarios: defect.map(Flaw::scenarios).unwrap_or_default(),
         fast: false,
         profile: None,
     };

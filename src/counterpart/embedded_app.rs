@@ -1,11 +1,17 @@
 //! The application of a run without `--target`: the reference application, and the part of a target file that describes it.
 
+#[path = "embedded_lifecycle.rs"]
+mod lifecycle;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::app::{API_HOST, AppConfig, AppKeys, Defect, HOST, ReferenceApp};
+use serde_json::Value;
+
+use super::app::{API_HOST, AppConfig, AppKeys, Defect, HOST, Provisioning, ReferenceApp};
 use super::op::{ACR, TENANT};
+use super::scim_server::{Layout, Quirk};
 use crate::model::target::{
     About, ApiProbe, App, AppTokens, Attestation, ClientAuth, Commands, Hook, HookCall, Identity, Marker, Network,
     RevocationAuth, SecondConnection, Target, WriteProbe,
@@ -18,8 +24,8 @@ use crate::wire::jose::random;
 pub const CLIENT_ID: &str = "reference-application";
 /// Its `client_id` at the second issuer.
 pub const SECOND_CLIENT_ID: &str = "reference-application-second";
-/// The session command bindings it supports.
-pub const BINDINGS: [&str; 3] = ["op-commands", "backchannel-logout", "token-revocation"];
+/// The bindings it supports: of session commands, and of accounts.
+pub const BINDINGS: [&str; 4] = ["op-commands", "backchannel-logout", "token-revocation", "scim"];
 
 /// The provider an embedded application is configured with.
 #[derive(Clone, Debug)]
@@ -37,10 +43,16 @@ pub struct ProviderFor {
     pub required_acr: Option<String>,
     /// The value of `tenant` in ID tokens and commands; empty for none.
     pub tenant: String,
+    /// Where the tokens of the provisioning clients come from.
+    pub layout: Layout,
+    /// Public keys of the provisioning clients (JWK Set); `null` where they sign nothing.
+    pub provisioning_keys: Value,
+    /// Deliberate departures of its SCIM interface.
+    pub quirks: Vec<Quirk>,
 }
 
 impl ProviderFor {
-    /// A provider with the usual class and tenant.
+    /// A provider with the usual class and tenant, whose provisioning clients have tokens without end.
     pub fn new(issuer: &str, second_issuer: Option<&str>) -> Self {
         ProviderFor {
             issuer: issuer.into(),
@@ -49,6 +61,9 @@ impl ProviderFor {
             resolve: Vec::new(),
             required_acr: Some(ACR.into()),
             tenant: TENANT.into(),
+            layout: Layout::Static,
+            provisioning_keys: Value::Null,
+            quirks: Vec::new(),
         }
     }
 }
@@ -75,11 +90,13 @@ pub async fn embedded_app(
     provider: &ProviderFor,
     defects: &[Defect],
 ) -> Result<EmbeddedApp, ListenFault> {
-    let (hook_token, tokens) = (random(24), [random(24), random(24)]);
+    let (hook_token, tokens, scim_tokens) = (random(24), [random(24), random(24)], [random(24), random(24)]);
     let secrets = BTreeMap::from([
         ("embedded:app-hook-token".to_owned(), hook_token.clone()),
         ("embedded:revocation-token".to_owned(), tokens[0].clone()),
         ("embedded:second-revocation-token".to_owned(), tokens[1].clone()),
+        ("embedded:scim-token".to_owned(), scim_tokens[0].clone()),
+        ("embedded:second-scim-token".to_owned(), scim_tokens[1].clone()),
     ]);
     let app = ReferenceApp::start(AppConfig {
         listen: listen.into(),
@@ -95,6 +112,14 @@ pub async fn embedded_app(
         defects: defects.to_vec(),
         hook_token,
         revocation_tokens: tokens,
+        tenant: provider.tenant.clone(),
+        admin: lifecycle::ADMIN.into(),
+        provisioning: Provisioning {
+            layout: provider.layout,
+            keys: provider.provisioning_keys.clone(),
+            tokens: scim_tokens,
+            quirks: provider.quirks.clone(),
+        },
         resolve: provider.resolve.clone(),
     })
     .await?;
@@ -102,14 +127,20 @@ pub async fn embedded_app(
         target: About {
             name: "embedded reference application".into(),
             roles: vec![Role::App],
-            levels: vec![Level::Sl1, Level::Sl2],
+            levels: vec![Level::Sl2, Level::Al3],
             bindings: BINDINGS.map(str::to_owned).into(),
             ..About::default()
         },
         network: network(&app),
         app: Some(application(provider)),
         commands: commands(provider),
-        hooks: BTreeMap::from([("reload-metadata".to_owned(), reload_hook())]),
+        scim: Some(lifecycle::scim(provider)),
+        lifecycle: lifecycle::lifecycle(),
+        accounts: lifecycle::accounts(),
+        hooks: BTreeMap::from([
+            ("reload-metadata".to_owned(), hook("reload-metadata", None)),
+            ("create-role".to_owned(), hook("create-role", Some("{\"role\": \"{role}\"}"))),
+        ]),
         attest: attestations(),
         ..Target::default()
     };
@@ -179,12 +210,12 @@ fn commands(provider: &ProviderFor) -> Commands {
     }
 }
 
-fn reload_hook() -> Hook {
+fn hook(name: &str, body: Option<&str>) -> Hook {
     let call = HookCall {
         method: Some("POST".into()),
-        url: at("/operator/reload-metadata"),
+        url: at(&format!("/operator/{name}")),
         bearer: Some("embedded:app-hook-token".into()),
-        body: None,
+        body: body.map(str::to_owned),
     };
     Hook { http: Some(call), ..Hook::default() }
 }
@@ -206,6 +237,9 @@ fn attestations() -> BTreeMap<String, Attestation> {
             "sl2.app.delivery-binding-declared",
             "Provider Commands, Back-Channel Logout and Global Token Revocation are all served.",
         ),
+        ("al1.app.rate-limit-all-endpoints", "Beyond a number of requests in a second the whole SCIM interface answers 429."),
+        ("al1.app.audit-log", "Every change that SCIM asks for is logged with its outcome, at /admin/log."),
+        ("al3.app.privileged-role-guarded", "No role makes an administrator; who is one is configured at the start."),
     ];
     let attest = |(id, statement): (&str, &str)| {
         let by = "embedded reference peer".to_owned();
@@ -215,42 +249,5 @@ fn attestations() -> BTreeMap<String, Attestation> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalogue::Catalogue;
-
-    fn provider() -> ProviderFor {
-        ProviderFor::new("https://op.ipsie-conform.test", Some("https://op.ipsie-conform.test/second"))
-    }
-
-    #[tokio::test]
-    async fn every_secret_it_names_is_there_and_it_can_be_written_as_a_target_file() {
-        let ca = Arc::new(TestCa::new("test ca").unwrap());
-        let keys = AppKeys::generate().unwrap();
-        let embedded = embedded_app("127.0.0.1:0", ca, &keys, &provider(), &[]).await.unwrap();
-        let again: Target = toml::from_str(&toml::to_string(&embedded.target).unwrap()).unwrap();
-        let hooks = again.hooks.values().filter_map(|hook| hook.http.as_ref()?.bearer.clone());
-        let named = hooks.chain(again.commands.revocation_token).chain(again.commands.second_revocation_token);
-        let named: Vec<String> = named.collect();
-        assert_eq!(named.len(), 3);
-        for reference in named {
-            assert!(embedded.secrets.contains_key(&reference), "{reference}");
-        }
-        assert_eq!(again.network.resolve.len(), 4);
-        let catalogue = Catalogue::embedded().unwrap();
-        for clause in embedded.target.attest.keys() {
-            assert!(catalogue.clause(clause).is_some(), "{clause}");
-        }
-    }
-
-    #[tokio::test]
-    async fn it_starts_with_every_defect() {
-        let ca = Arc::new(TestCa::new("test ca").unwrap());
-        let keys = AppKeys::generate().unwrap();
-        let provider = provider();
-        for defect in Defect::ALL {
-            let started = embedded_app("127.0.0.1:0", ca.clone(), &keys, &provider, &[*defect]).await;
-            assert!(started.is_ok(), "{defect:?}: {:?}", started.err());
-        }
-    }
-}
+#[path = "embedded_app_tests.rs"]
+mod tests;

@@ -6,9 +6,9 @@ use super::defect::Defect;
 use super::http::{In, Reply, encode, get, repeated};
 use super::id_token::Expected;
 use super::provider::Provider;
-use super::state::{Session, Standing, TRANSACTION_LIFETIME_S, Transaction};
+use super::state::{Session, TRANSACTION_LIFETIME_S, Transaction};
 use super::tokens::Tokens;
-use super::{pages, session};
+use super::{pages, people, roles, session};
 use crate::wire::jose::{random, read};
 
 /// `/callback`. Whatever is wrong ends in a page that says so; no login begins by itself.
@@ -168,6 +168,10 @@ async fn complete(
         (None, Some(info)) => (info, info),
         (None, None) => return Err("the identity service said nothing about the user".into()),
     };
+    // Under the defect the groups of UserInfo are read whoever they belong to, and nothing else of it.
+    let foreign = userinfo.is_some() && info["sub"] != claims["sub"] && app.has(Defect::GroupClaimSourceTrusted);
+    let groups = roles::claimed(if claims.get("groups").is_some() && !foreign { claims } else { info });
+    let info = if foreign { claims } else { info };
     let text = |name: &str| info[name].as_str().or_else(|| claims[name].as_str()).map(str::to_owned);
     let mut sub = app.subject(claims, text("email").as_deref()).map_err(|why| format!("the ID token is refused: {why}"))?;
     if userinfo.is_some() && info["sub"] != sub.as_str() {
@@ -187,7 +191,18 @@ async fn complete(
         name: text("name"),
     };
     let sid = claims["sid"].as_str().map(str::to_owned);
-    sign_in(app, request, transaction, tokens, person, sid, expires)
+    sign_in(app, request, transaction, tokens, Who { person, groups, sid, expires })
+}
+
+/// Who signs in, by the ID token and UserInfo.
+struct Who {
+    person: Person,
+    /// Groups they claim.
+    groups: Vec<String>,
+    /// Session identifier of the provider.
+    sid: Option<String>,
+    /// End of the session, in seconds since 1970.
+    expires: i64,
 }
 
 fn sign_in(
@@ -195,15 +210,23 @@ fn sign_in(
     request: &In,
     transaction: &Transaction,
     tokens: &Tokens,
-    person: Person,
-    sid: Option<String>,
-    mut expires: i64,
+    who: Who,
 ) -> Result<Reply, String> {
+    let Who { person, groups, sid, mut expires } = who;
     let now = app.now();
+    let managed = people::join(app, &person)?;
     let mut state = app.lock();
     let (sub, tenant) = (person.sub.clone(), person.tenant.clone());
-    let account = account_of(app, &mut state, person);
-    if state.accounts.get(&account).is_some_and(|account| account.suspended || account.standing != Standing::Active) {
+    let account = account_of(app, &mut state, person, managed);
+    if !people::may_sign_in(app, &state, &account) {
+        let managed = state.accounts.get(&account).is_some_and(|account| account.managed);
+        if managed && app.scim.user(&account).is_none() {
+            state.accounts.remove(&account);
+        }
+        return Err("the account is not active".into());
+    }
+    roles::take_groups(app, &mut state, &account, groups);
+    if state.accounts.get(&account).is_some_and(|account| account.suspended) {
         return Err("the account is suspended".into());
     }
     if app.has(Defect::SessionRenewedFromAssertion) {
@@ -230,6 +253,7 @@ fn sign_in(
         lifetime: expires - now,
         refresh_token: tokens.refresh_token.clone().filter(|_| app.config.refresh),
         foreign_access_token: tokens.access_token.clone().filter(|_| app.has(Defect::AccessTokenIdentityOnly)),
+        bypass: false,
         ended: false,
     };
     state.ask_again.remove(&transaction.browser);

@@ -131,11 +131,12 @@ fn no_store(reply: Reply) -> Reply {
 fn invalidate(app: &App, connection: usize, claims: &Value) -> Reply {
     let sub = claims["sub"].as_str().unwrap_or_default();
     let mut state = app.lock();
+    lifecycle::meet(app, &mut state, connection, claims);
     let found = lifecycle::find(app, &state, connection, claims);
     if found.is_none() && lifecycle::elsewhere(app, &state, connection, claims) {
         return Reply::oauth_error(400, "invalid_request", "the tenant is not that of the account");
     }
-    let standing = found.as_ref().and_then(|id| state.accounts.get(id)).map(|account| account.standing);
+    let standing = found.as_ref().and_then(|id| state.accounts.get(id)).map(|account| lifecycle::standing(app, account));
     match standing {
         None if app.has(Defect::CommandUnknownAccount) => {}
         Some(Standing::Active) => {}

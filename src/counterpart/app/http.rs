@@ -52,6 +52,17 @@ impl In {
         all.next().is_none().then_some(first)
     }
 
+    /// All header fields, names in lower case; those that are no text are left out.
+    pub fn header_pairs(&self) -> Pairs {
+        let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+        self.headers.iter().filter_map(text).collect()
+    }
+
+    /// The body as sent.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The bearer token.
     pub fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;

@@ -7,6 +7,7 @@ use super::App;
 use super::commands::later;
 use super::defect::Defect;
 use super::http::Reply;
+use super::people;
 use super::revoke::revoke;
 use super::state::{Account, Standing, State};
 use crate::wire::jose::random;
@@ -72,17 +73,49 @@ fn done(sub: &str, word: &str) -> Reply {
     Reply::json(200, &json!({"sub": sub, "account_state": word}))
 }
 
-/// Carries an account command out.
+/// Makes the users of SCIM known that have not signed in yet: commands name them by the same subject.
+pub fn meet(app: &App, state: &mut State, connection: usize, claims: &Value) {
+    let tenant = claims["tenant"].as_str().filter(|tenant| *tenant != ONLY_TENANT);
+    let Some(issuer) = app.issuer(connection) else { return };
+    let Some(managed) = people::tenant_of(app, connection, tenant) else { return };
+    for user in app.scim.users(managed) {
+        let (Some(id), Some(sub)) = (user["id"].as_str(), user["externalId"].as_str()) else { continue };
+        let make = || account(issuer, tenant, sub, id.to_owned(), true);
+        state.accounts.entry(id.to_owned()).or_insert_with(make);
+    }
+}
+
+fn account(issuer: &str, tenant: Option<&str>, sub: &str, id: String, managed: bool) -> Account {
+    let tenant = tenant.map(str::to_owned);
+    Account { id, issuer: issuer.to_owned(), tenant, sub: sub.to_owned(), managed, ..Account::default() }
+}
+
+/// The state of an account. A user of SCIM who is not active is suspended, unless a command has archived the account.
+pub fn standing(app: &App, account: &Account) -> Standing {
+    let user = app.scim.user(&account.id).filter(|_| account.managed);
+    match (user, account.standing) {
+        (Some(user), Standing::Active | Standing::Archived) if user["active"] != false => Standing::Active,
+        (Some(_), Standing::Active) => Standing::Suspended,
+        (_, standing) => standing,
+    }
+}
+
+/// Carries an account command out. What it changes in the data of SCIM is changed without the state's lock.
 pub fn perform(app: &App, connection: usize, claims: &Value, command: &str) -> Reply {
-    let sub = claims["sub"].as_str().unwrap_or_default();
-    let mut state = app.lock();
-    let id = find(app, &state, connection, claims);
-    let standing = id.as_ref().and_then(|id| state.accounts.get(id)).map(|account| account.standing);
-    let visible = standing.filter(|standing| *standing != Standing::Hidden);
     use Standing::{Active, Archived, Suspended};
+    let sub = claims["sub"].as_str().unwrap_or_default();
+    let found = {
+        let mut state = app.lock();
+        meet(app, &mut state, connection, claims);
+        find(app, &state, connection, claims).and_then(|id| state.accounts.get(&id).cloned())
+    };
+    let visible = found.as_ref().map(|account| standing(app, account)).filter(|standing| *standing != Standing::Hidden);
     let to = match (command, visible) {
-        ("audit", _) => return audit(app, &state, id.as_deref(), sub),
-        ("activate", None) => return activate(app, &mut state, connection, claims, id),
+        ("audit", visible) => {
+            let known = found.filter(|_| visible.is_some());
+            return known.map_or_else(|| done(sub, "unknown"), |account| Reply::json(200, &Value::Object(told(app, &account))));
+        }
+        ("activate", None) => return activate(app, connection, claims, found),
         ("activate", Some(_)) if app.has(Defect::CmdActivateExisting) => Active,
         ("maintain" | "migrate", Some(Active)) => Active,
         ("suspend", Some(Active)) => Suspended,
@@ -95,43 +128,83 @@ pub fn perform(app: &App, connection: usize, claims: &Value, command: &str) -> R
         ("delete", Some(_)) => Standing::Hidden,
         _ => return incompatible(sub, visible),
     };
-    let Some(id) = id else { return incompatible(sub, None) };
+    let Some(account) = found else { return incompatible(sub, None) };
+    if command == "migrate" && !matches!(claims["authentication_provider"].as_str(), Some("op" | "op_migration")) {
+        return Reply::oauth_error(400, "invalid_request", "authentication_provider is neither op nor op_migration");
+    }
     if command == "suspend" && app.has(Defect::CmdSuspend) {
         return done(sub, to.word());
     }
     if to != Active {
-        revoke(app, &mut state, std::slice::from_ref(&id), None, later(claims));
+        revoke(app, &mut app.lock(), std::slice::from_ref(&account.id), None, later(claims));
     }
-    if (command == "delete" && !app.has(Defect::CmdDelete)) || (command == "archive" && app.has(Defect::CmdArchiveRestore)) {
-        state.accounts.remove(&id);
-        return done(sub, to.word());
-    }
-    let Some(account) = state.accounts.get_mut(&id) else { return incompatible(sub, None) };
-    account.standing = to;
-    match command {
-        "activate" | "maintain" => keep(app, account, claims, command),
-        "migrate" => match claims["authentication_provider"].as_str() {
-            Some(who @ ("op" | "op_migration")) => account.authentication_provider = Some(who.to_owned()),
-            _ => return Reply::oauth_error(400, "invalid_request", "authentication_provider is neither op nor op_migration"),
-        },
-        _ => {}
+    let gone = (command == "delete" && !app.has(Defect::CmdDelete)) || (command == "archive" && app.has(Defect::CmdArchiveRestore));
+    if gone {
+        app.scim.remove_user(&account.id);
+        app.lock().accounts.remove(&account.id);
+    } else {
+        settle(app, &account, to, claims, command);
     }
     done(sub, to.word())
 }
 
-fn activate(app: &App, state: &mut State, connection: usize, claims: &Value, hidden: Option<String>) -> Reply {
+/// Gives an account its new state and what the command says of the user, here and in the data of SCIM.
+pub fn settle(app: &App, account: &Account, to: Standing, claims: &Value, command: &str) {
+    let mut state = app.lock();
+    let Some(account) = state.accounts.get_mut(&account.id) else { return };
+    // Whether a user of SCIM is suspended stands there.
+    account.standing = if to == Standing::Suspended && account.managed { Standing::Active } else { to };
+    if matches!(command, "activate" | "maintain") {
+        keep(app, account, claims, command);
+    }
+    if command == "migrate" {
+        account.authentication_provider = claims["authentication_provider"].as_str().map(str::to_owned);
+    }
+    let account = account.clone();
+    drop(state);
+    if account.managed {
+        app.scim.change_user(&account.id, |user| {
+            user["active"] = (to == Standing::Active).into();
+            if matches!(command, "activate" | "maintain") {
+                describe(&account, user);
+            }
+        });
+    }
+}
+
+/// What commands said of the user, as attributes of SCIM.
+fn describe(account: &Account, user: &mut Value) {
+    if let Some(name) = &account.name {
+        user["displayName"] = name.as_str().into();
+    }
+    if let Some(email) = &account.email {
+        user["emails"] = json!([{"value": email, "type": "work", "primary": true}]);
+    }
+    for (claim, attribute) in [("given_name", "givenName"), ("family_name", "familyName")] {
+        if let Some(text) = account.claims.get(claim) {
+            user["name"][attribute] = text.clone();
+        }
+    }
+}
+
+fn activate(app: &App, connection: usize, claims: &Value, hidden: Option<Account>) -> Reply {
     let sub = claims["sub"].as_str().unwrap_or_default();
-    let id = hidden.unwrap_or_else(|| random(12));
-    let account = state.accounts.entry(id.clone()).or_insert_with(|| Account {
-        id,
-        issuer: app.issuer(connection).unwrap_or_default().to_owned(),
-        tenant: claims["tenant"].as_str().filter(|tenant| *tenant != ONLY_TENANT).map(str::to_owned),
-        sub: sub.to_owned(),
-        ..Account::default()
+    let tenant = claims["tenant"].as_str().filter(|tenant| *tenant != ONLY_TENANT);
+    let new = hidden.unwrap_or_else(|| {
+        let managed = people::tenant_of(app, connection, tenant);
+        let id = managed.map(|managed| {
+            let schema = "urn:ietf:params:scim:schemas:core:2.0:User";
+            let name = claims["email"].as_str().filter(|email| app.scim.find_user(managed, "userName", email).is_none());
+            let name = name.unwrap_or(sub);
+            app.scim.put_user(managed, json!({"schemas": [schema], "userName": name, "externalId": sub, "active": true}))
+        });
+        let managed = id.is_some();
+        account(app.issuer(connection).unwrap_or_default(), tenant, sub, id.unwrap_or_else(|| random(12)), managed)
     });
-    account.standing = if app.has(Defect::CmdActivate) { Standing::Suspended } else { Standing::Active };
-    keep(app, account, claims, "activate");
-    done(sub, account.standing.word())
+    let to = if app.has(Defect::CmdActivate) { Standing::Suspended } else { Standing::Active };
+    app.lock().accounts.entry(new.id.clone()).or_insert_with(|| new.clone());
+    settle(app, &new, to, claims, "activate");
+    done(sub, to.word())
 }
 
 /// Takes over what a command says about the user. Claims that it does not name stay.
@@ -161,17 +234,11 @@ fn ids(roles: &Value) -> Value {
     roles.as_array().into_iter().flatten().filter_map(id).collect()
 }
 
-fn audit(app: &App, state: &State, id: Option<&str>, sub: &str) -> Reply {
-    match id.and_then(|id| state.accounts.get(id)).filter(|account| account.standing != Standing::Hidden) {
-        Some(account) => Reply::json(200, &Value::Object(told(app, account))),
-        None => done(sub, "unknown"),
-    }
-}
-
 /// What an audit tells of an account: its state, and the claims as they are now.
 pub fn told(app: &App, account: &Account) -> Map<String, Value> {
     let mut out = account.claims.clone();
-    for (name, value) in [("name", &account.name), ("email", &account.email)] {
+    let shown = people::shown(app, account.clone());
+    for (name, value) in [("name", &shown.name), ("email", &shown.email)] {
         if let Some(value) = value {
             out.insert(name.into(), value.as_str().into());
         }
@@ -180,7 +247,7 @@ pub fn told(app: &App, account: &Account) -> Map<String, Value> {
         out.extend(account.pushed.clone());
     }
     out.insert("sub".into(), account.sub.as_str().into());
-    out.insert("account_state".into(), account.standing.word().into());
+    out.insert("account_state".into(), standing(app, account).word().into());
     out.insert("authentication_provider".into(), account.authentication_provider.as_deref().unwrap_or("op").into());
     out
 }

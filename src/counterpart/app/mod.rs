@@ -23,13 +23,17 @@ mod logout_token;
 mod outgoing;
 mod own_tokens;
 mod pages;
+mod people;
 mod provider;
 mod revocation;
 mod revoke;
+mod roles;
 mod route;
+mod scim;
 mod session;
 mod site;
 mod state;
+mod surface;
 mod tenant_commands;
 mod tokens;
 
@@ -45,6 +49,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::op::{dns, hello};
+use super::scim_server::{Authority, Engine, Quirk};
 use super::twist::Twist;
 use crate::stage::async_server::AsyncServer;
 use crate::stage::listener::{ListenFault, TestCa, TlsFront, TlsShape};
@@ -52,6 +57,8 @@ use crate::stage::resolve::Resolve;
 use crate::wire::jose::{SigningKey, random};
 use crate::wire::jwe::DecryptionKey;
 pub use defect::Defect;
+pub use roles::{MAPPING as ROLE_MAPPING, catalogue as role_catalogue};
+pub use scim::{BASE as SCIM_BASE, CLIENTS as SCIM_CLIENTS, ISSUER as SCIM_ISSUER, Provisioning};
 
 /// Host name of pages, redirect URI and login initiation. `.test` is never in the DNS (RFC 6761).
 pub const HOST: &str = "app.ipsie-conform-target.test";
@@ -109,6 +116,12 @@ pub struct AppConfig {
     pub hook_token: String,
     /// Bearer tokens of global token revocation, for the users of the first and of the second issuer; empty ones are never accepted.
     pub revocation_tokens: [String; 2],
+    /// The value of `tenant` in ID tokens of users who are provisioned; empty for none.
+    pub tenant: String,
+    /// `sub` of its administrator, at the first issuer and in that tenant.
+    pub admin: String,
+    /// Who provisions, and how.
+    pub provisioning: scim::Provisioning,
     /// `host:port` (or as [`Resolve`] says) and the address it is found at, for its own calls.
     pub resolve: Vec<(String, SocketAddr)>,
 }
@@ -125,7 +138,10 @@ struct App {
     providers: Mutex<HashMap<usize, provider::Provider>>,
     keys: tokio::sync::Mutex<HashMap<usize, provider::Keys>>,
     renewing: tokio::sync::Mutex<()>,
-    skew_s: AtomicI64,
+    scim: Engine,
+    authority: Authority,
+    joining: Mutex<()>,
+    skew_s: Arc<AtomicI64>,
     state: Mutex<state::State>,
 }
 
@@ -133,9 +149,16 @@ impl App {
     fn new(config: AppConfig) -> Result<Self, String> {
         let more = config.resolve.iter().map(|(host, address)| (host.as_str(), *address));
         let resolve = Resolve::new(&BTreeMap::new(), more)?;
+        let api_origin = format!("https://{API_HOST}");
+        let skew_s = Arc::new(AtomicI64::new(0));
+        let skew = skew_s.clone();
+        let clock = Arc::new(move || Timestamp::now().as_second() + skew.load(Ordering::Relaxed));
         Ok(App {
             origin: format!("https://{HOST}"),
-            api_origin: format!("https://{API_HOST}"),
+            scim: scim::engine(&config, format!("{api_origin}{}", scim::BASE)),
+            authority: scim::authority(&config, &api_origin, clock),
+            joining: Mutex::default(),
+            api_origin,
             outgoing: Arc::new(outgoing::Outgoing::new(&config.roots, resolve, &config.defects)?),
             credentials: tokens::Credentials::new(&config.keys.signing, &config.defects).map_err(|error| error.to_string())?,
             encryption: Some(config.keys.encryption.clone()),
@@ -143,8 +166,8 @@ impl App {
             providers: Mutex::default(),
             keys: tokio::sync::Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
-            skew_s: AtomicI64::new(0),
-            state: Mutex::default(),
+            skew_s,
+            state: Mutex::new(state::State { catalogue: roles::catalogue(), ..state::State::default() }),
             config,
         })
     }
@@ -243,6 +266,12 @@ impl ReferenceApp {
         let app = App::new(config);
         let unusable = |text| ListenFault::Bind { address: listen.clone(), source: std::io::Error::other(text) };
         let app = Arc::new(app.map_err(unusable)?);
+        let weak = Arc::downgrade(&app);
+        app.scim.on_change(Box::new(move |change| {
+            if let Some(app) = weak.upgrade() {
+                people::changed(&app, change);
+            }
+        }));
         let ip = listen.rsplit_once(':').map_or("127.0.0.1", |(ip, _)| ip);
         let any_port = format!("{ip}:0");
         let (over_tls, in_clear) = (app.clone(), app.clone());
@@ -280,7 +309,7 @@ fn answer(app: Arc<App>, raw: Request<Bytes>, over_tls: bool) -> BoxFuture<'stat
     })
 }
 
-/// The obsolete settings are those of the reference identity service, at the host of the pages.
+/// The obsolete settings are those of the reference identity service: at the host of the pages, and at that of the SCIM interface.
 fn obsolete_server(app: &App) -> Option<crate::stage::listener::FirstBytes> {
     let twists: Vec<Twist> =
         [(Defect::Tls12MinimumServer, Twist::Tls12Minimum), (Defect::Tls12CiphersServer, Twist::Tls12CiphersBackchannel)]
@@ -288,7 +317,10 @@ fn obsolete_server(app: &App) -> Option<crate::stage::listener::FirstBytes> {
             .filter(|(defect, _)| app.has(*defect))
             .map(|(_, twist)| twist)
             .collect();
-    hello::obsolete_server(&twists, HOST, HOST)
+    let pages = hello::obsolete_server(&twists, HOST, HOST);
+    // That twist accepts 3DES.
+    let weak = app.scim.has(Quirk::TlsFloor).then_some(Twist::Tls12CiphersBrowser);
+    pages.or_else(|| hello::obsolete_server(weak.as_slice(), API_HOST, API_HOST))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::App;
 use super::defect::Defect;
 use super::http::{In, Reply, get};
+use super::people;
+use super::scim;
 use super::session::{self, Use};
 use super::state::{ACCESS_TOKEN_LIFETIME_S, OwnToken, State};
 use crate::wire::jose::random;
@@ -24,10 +26,17 @@ fn issue(state: &mut State, account: &str, now: i64) -> Value {
 
 /// `/tokens`: hands a new pair to the signed-in user, as a page would to its mobile companion.
 pub async fn tokens(app: &App, request: &In) -> Reply {
-    let Some((_, session, account)) = session::current(app, request, Use::Api).await else {
+    let Some((id, session, account)) = session::current(app, request, Use::Api).await else {
         return Reply::oauth_error(401, "login_required", "there is no session");
     };
-    let mut body = issue(&mut app.lock(), &account.id, app.now());
+    let mut body = {
+        let mut state = app.lock();
+        // A suspension may have come meanwhile.
+        if !state.sessions.contains_key(&id) {
+            return Reply::oauth_error(401, "login_required", "there is no session");
+        }
+        issue(&mut state, &account.id, app.now())
+    };
     if let Some(token) = session.foreign_access_token {
         body["access_token"] = token.into();
     }
@@ -42,7 +51,11 @@ pub fn token(app: &App, request: &In) -> Reply {
     let now = app.now();
     let mut state = app.lock();
     state.tidy(now);
-    let known = get(&request.form, "refresh_token").and_then(|token| state.refresh_tokens.remove(token));
+    let known = get(&request.form, "refresh_token").and_then(|token| state.refresh_tokens.get(token)).cloned();
+    let known = known.filter(|known| app.has(Defect::AccessMechanisms) || people::may_go_on(app, &state, &known.account));
+    if known.is_some() {
+        state.refresh_tokens.remove(get(&request.form, "refresh_token").unwrap_or_default());
+    }
     match known {
         Some(known) => Reply::json(200, &issue(&mut state, &known.account, now)).with("cache-control", "no-store"),
         None => Reply::oauth_error(400, "invalid_grant", "the refresh token is not valid"),
@@ -60,8 +73,11 @@ pub fn data(app: &App, request: &In) -> Reply {
         let given = sessions.find(|session| session.foreign_access_token.as_deref() == Some(bearer));
         given.filter(|_| app.has(Defect::AccessTokenIdentityOnly)).map(|session| session.account.clone())
     };
-    match own.or_else(foreign) {
+    let account = own.or_else(foreign);
+    let account = account.filter(|account| app.has(Defect::AccessMechanisms) || people::may_go_on(app, &state, account));
+    match account {
         Some(account) => Reply::json(200, &json!({"account": account})).with("cache-control", "no-store"),
+        None if app.authority.opens_other_api(&scim::scim_request(request, "")) => Reply::json(200, &json!({"account": null})),
         None => Reply::oauth_error(401, "invalid_token", "the access token is not valid")
             .with("www-authenticate", "Bearer error=\"invalid_token\""),
     }

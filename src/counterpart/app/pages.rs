@@ -1,7 +1,10 @@
 //! The pages, in plain HTML: they work without scripts.
 
+use std::collections::BTreeSet;
+
 use super::http::escape;
 use super::state::Account;
+use crate::counterpart::scim_server::Role;
 
 fn page(title: &str, body: &str) -> String {
     format!(
@@ -23,16 +26,53 @@ pub fn home() -> String {
 }
 
 /// For signed-in users.
-pub fn protected(account: &Account) -> String {
+pub fn protected(account: &Account, roles: &BTreeSet<String>) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let body = format!(
-        "<p id=\"signed-in\">You are signed in.</p><dl>{}{}{}</dl>\
+        "<p id=\"signed-in\">You are signed in.</p><dl>{}{}{}</dl>{}\
          <p><a href=\"/profile\">Profile</a> <a href=\"/logout\">Sign out</a></p>",
         row("Account", "account", &account.id),
         row("Name", "name", &text(&account.name)),
         row("Email", "email", &text(&account.email)),
+        list("Roles", roles),
     );
     page("Your account", &body)
+}
+
+fn list(title: &str, items: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let items: String = items.into_iter().map(|item| format!("<li class=\"role\">{}</li>", escape(item.as_ref()))).collect();
+    format!("<h2>{title}</h2><ul id=\"roles\">{items}</ul>")
+}
+
+/// What was done by SCIM.
+pub fn log(entries: &[String]) -> String {
+    let entries: String = entries.iter().map(|entry| format!("<li>{}</li>", escape(entry))).collect();
+    page("Log", &format!("<ul id=\"log\">{entries}</ul>"))
+}
+
+/// The roles that the administrator can see.
+pub fn catalogue(roles: &[Role]) -> String {
+    page("Roles", &list("All roles", roles.iter().map(|role| &role.value)))
+}
+
+/// A form with text fields, each with its name and label; the button has the id `go`.
+pub fn form(title: &str, action: &str, csrf: &str, fields: &[(&str, &str)]) -> String {
+    let field = |(name, label): &(&str, &str)| {
+        let kind = if *name == "password" { "password" } else { "text" };
+        format!("<p><label for=\"{name}\">{label}</label> <input id=\"{name}\" name=\"{name}\" type=\"{kind}\"></p>")
+    };
+    let fields: String = fields.iter().map(field).collect();
+    let body = format!(
+        "<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"csrf\" value=\"{}\">{fields}\
+         <button id=\"go\" type=\"submit\">{title}</button></form>",
+        escape(csrf),
+    );
+    page(title, &body)
+}
+
+/// Something was done.
+pub fn done(text: &str) -> String {
+    page("Done", &format!("<p id=\"done\">{}</p>", escape(text)))
 }
 
 /// The form that changes something.

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::defect::Defect;
 use super::http::{In, Reply, encode};
-use super::{App, callback, commands, login, logout_token, own_tokens, pages, revocation, site};
-use crate::wire::jose::{b64, sha256_b64};
+use super::{App, callback, commands, login, logout_token, own_tokens, pages, revocation, scim, site, surface};
+use crate::counterpart::scim_server::Role;
+use crate::wire::jose::{b64, random, sha256_b64};
 
 /// A request over TLS.
 pub async fn tls(app: &App, request: &In) -> Reply {
@@ -14,6 +15,12 @@ pub async fn tls(app: &App, request: &In) -> Reply {
 }
 
 async fn dispatch(app: &App, request: &In) -> Reply {
+    if let Some(reply) = scim::answer(app, request).await {
+        return reply;
+    }
+    if let Some(reply) = surface::answer(app, request).await {
+        return reply;
+    }
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/") => Reply::page(200, pages::home()),
         ("GET", "/login") => login::start(app, request).await,
@@ -33,6 +40,7 @@ async fn dispatch(app: &App, request: &In) -> Reply {
         ("POST", "/global-token-revocation") => revocation::revocation(app, request),
         ("GET", "/.well-known/oauth-authorization-server") => revocation::metadata(app, request),
         ("POST", "/operator/reload-metadata") => reload(app, request).await,
+        ("POST", "/operator/create-role") => create_role(app, request),
         (
             _,
             "/"
@@ -48,7 +56,8 @@ async fn dispatch(app: &App, request: &In) -> Reply {
             | "/token"
             | "/backchannel-logout"
             | "/global-token-revocation"
-            | "/operator/reload-metadata",
+            | "/operator/reload-metadata"
+            | "/operator/create-role",
         ) => Reply::page(405, pages::error("This address does not take requests of that method.")),
         _ => Reply::page(404, pages::error("There is nothing at this address.")),
     }
@@ -77,10 +86,29 @@ fn jwks(app: &App) -> Reply {
     Reply::json(200, &json!({"keys": keys}))
 }
 
+/// Does the request carry the operator's token?
+fn by_operator(app: &App, request: &In) -> bool {
+    !app.config.hook_token.is_empty() && request.bearer().map(sha256_b64) == Some(sha256_b64(&app.config.hook_token))
+}
+
+/// The operator's hook: a new role, which may be assigned from now on. Without `role` it gets a name of its own.
+fn create_role(app: &App, request: &In) -> Reply {
+    if !by_operator(app, request) {
+        return Reply::oauth_error(401, "invalid_token", "the hook token is wrong");
+    }
+    let body = request.json().unwrap_or_default();
+    let named = body["role"].as_str().filter(|name| !name.is_empty() && !name.contains('{'));
+    let value = named.map_or_else(|| format!("role-{}", random(6)), str::to_owned);
+    let role = Role { value: value.clone(), display: value.clone(), supported: true, limit: None };
+    app.lock().catalogue.push(role.clone());
+    app.scim.add_role(role);
+    super::tenant_commands::roles_changed(app);
+    Reply::json(200, &json!({"role": value}))
+}
+
 /// The operator's hook: forget what was fetched from the providers, and fetch it again.
 async fn reload(app: &App, request: &In) -> Reply {
-    let right = !app.config.hook_token.is_empty() && request.bearer().map(sha256_b64) == Some(sha256_b64(&app.config.hook_token));
-    if !right {
+    if !by_operator(app, request) {
         return Reply::oauth_error(401, "invalid_token", "the hook token is wrong");
     }
     match app.reload().await {

@@ -4,6 +4,7 @@ use super::App;
 use super::defect::Defect;
 use super::http::In;
 use super::id_token::{Expected, OWN_LIFETIME_S};
+use super::people;
 use super::state::{Account, Session, State};
 use crate::wire::jose::random;
 
@@ -52,7 +53,11 @@ pub async fn current(app: &App, request: &In, use_: Use) -> Option<(String, Sess
     // Read again: it may have been renewed, or ended meanwhile.
     let session = state.sessions.get(&id).filter(|_| alive)?.clone();
     let account = state.accounts.get(&session.account)?.clone();
-    Some((id, session, account))
+    if !session.bypass && !people::may_go_on(app, &state, &account.id) {
+        return None;
+    }
+    drop(state);
+    Some((id, session, people::shown(app, account)))
 }
 
 async fn in_time(app: &App, id: &str, session: &Session, use_: Use) -> bool {

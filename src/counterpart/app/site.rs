@@ -7,18 +7,22 @@ use super::defect::Defect;
 use super::http::{In, Reply, get};
 use super::login::{self, Start};
 use super::pages;
+use super::roles;
 use super::session::{self, Use};
 
 /// `/protected`.
 pub async fn protected(app: &App, request: &In) -> Reply {
     match session::current(app, request, Use::Page).await {
-        Some((_, _, account)) => Reply::page(200, pages::protected(&account)),
+        Some((_, _, account)) => {
+            let roles = roles::effective(app, &app.lock(), &account);
+            Reply::page(200, pages::protected(&account, &roles))
+        }
         None => signed_out(app, request, "/protected").await,
     }
 }
 
 /// What somebody without a session gets: a new login, or the status for those who cannot follow.
-async fn signed_out(app: &App, request: &In, path: &str) -> Reply {
+pub async fn signed_out(app: &App, request: &In, path: &str) -> Reply {
     if request.wants_json() {
         return unauthorized();
     }

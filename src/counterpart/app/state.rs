@@ -1,8 +1,10 @@
 //! What the application remembers, all of it in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
+
+use crate::counterpart::scim_server::Role;
 
 /// Seconds a login may take.
 pub const TRANSACTION_LIFETIME_S: i64 = 600;
@@ -84,6 +86,12 @@ pub struct Account {
     pub name: Option<String>,
     /// What the user wrote into the profile form.
     pub nickname: String,
+    /// It is the SCIM user with the same id.
+    pub managed: bool,
+    /// Groups that the last sign-in claimed.
+    pub groups: Vec<String>,
+    /// What its name was at the first sign-in; read only under a defect.
+    pub first_name: Option<String>,
     /// Logins are refused; only under a defect.
     pub suspended: bool,
     /// May it be used?
@@ -125,6 +133,8 @@ pub struct Session {
     pub refresh_token: Option<String>,
     /// The provider's access token; kept only under a defect.
     pub foreign_access_token: Option<String>,
+    /// It was not made by a sign-in at the provider, and nobody asks whether the account is active; only under a defect.
+    pub bypass: bool,
     /// A command ended it. It stays in the table only for the defects that revive it.
     pub ended: bool,
 }
@@ -161,8 +171,24 @@ pub struct State {
     pub first_expiry: HashMap<(String, String), i64>,
     /// Last metadata of each provider, by connection and tenant.
     pub op_metadata: HashMap<(usize, Option<String>), OpMetadata>,
-    /// Roles that were added while it runs: id and display.
-    pub more_roles: Vec<(String, String)>,
+    /// SCIM users that were active and are no longer, or were for a while.
+    pub suspended: HashSet<String>,
+    /// SCIM users that a sign-in made.
+    pub just_in_time: HashSet<String>,
+    /// Deleted SCIM users, by tenant and externalId.
+    pub deleted: HashSet<(&'static str, String)>,
+    /// The roles as the administrator sees them.
+    pub catalogue: Vec<Role>,
+    /// Roles that stayed although they were taken away, by account; only under defects.
+    pub kept_roles: HashMap<String, BTreeSet<String>>,
+    /// Roles that an administrator gave past the identity service, by account; only under a defect.
+    pub local_roles: HashMap<String, BTreeSet<String>>,
+    /// Roles at the time of the suspension, by account; only under a defect.
+    pub roles_before: HashMap<String, Value>,
+    /// SCIM requests in this second since 1970: all of them, and those for the first user only.
+    pub requests: (i64, u32, u32),
+    /// What was asked of SCIM but reading, and the outcome.
+    pub audit: Vec<String>,
     /// Logins so far.
     pub logins: u64,
     /// Session ids so far; only under a defect.

@@ -6,16 +6,14 @@ use super::App;
 use super::commands::later;
 use super::defect::Defect;
 use super::http::{In, Reply};
-use super::lifecycle::{COMMANDS, belongs, post, tenant, told};
+use super::lifecycle::{COMMANDS, belongs, meet, post, settle, standing, tenant, told};
 use super::revoke::revoke;
-use super::state::{OpMetadata, Standing};
+use super::state::{Account, OpMetadata, Standing};
 
 /// Commands about a tenant as a whole.
 const STREAMED: [&str; 5] = ["audit_tenant", "suspend_tenant", "archive_tenant", "delete_tenant", "invalidate_tenant"];
 /// Accounts that the defect of suspend_tenant finds, and events that the defect of a resumed stream sends.
 const FIRST_PAGE: usize = 2;
-/// Roles of the application: id and display.
-const ROLES: [(&str, &str); 3] = [("member", "Member"), ("editor", "Editor"), ("admin", "Administrator")];
 
 /// Carries a tenant command out; `None` for one that is not known.
 pub fn perform(app: &App, request: &In, connection: usize, claims: &Value, command: &str) -> Option<Reply> {
@@ -34,15 +32,15 @@ fn metadata(app: &App, connection: usize, claims: &Value) -> Reply {
     };
     let mut state = app.lock();
     state.op_metadata.insert((connection, text(&claims["tenant"])), told);
-    let more = state.more_roles.clone();
+    let catalogue = state.catalogue.clone();
     drop(state);
     let mut supported: Vec<String> = vec!["metadata".into()];
     for command in COMMANDS.iter().chain(["invalidate"].iter().filter(|_| !app.has(Defect::CommandMetadata))) {
         supported.extend([(*command).to_owned(), format!("{command}_async")]);
     }
     supported.extend(STREAMED.map(str::to_owned));
-    let own = ROLES.iter().map(|(id, display)| ((*id).to_owned(), (*display).to_owned()));
-    let roles: Vec<Value> = own.chain(more).map(|(id, display)| json!({"id": id, "display": display})).collect();
+    let offered = catalogue.iter().filter(|role| role.supported);
+    let roles: Vec<Value> = offered.map(|role| json!({"id": role.value, "display": role.display})).collect();
     let mut answer = json!({
         "context": {"iss": claims["iss"], "tenant": claims["tenant"]},
         "command_endpoint": app.command_endpoint(),
@@ -73,41 +71,44 @@ pub fn roles_changed(app: &App) {
 /// Streaming Response. Events are named after their accounts, so that a stream can be resumed at any later time.
 fn streamed(app: &App, request: &In, connection: usize, claims: &Value, command: &str) -> Reply {
     let mut state = app.lock();
-    let concerned = |standing: Standing| match command {
-        "suspend_tenant" | "invalidate_tenant" => standing == Standing::Active,
-        "archive_tenant" => matches!(standing, Standing::Active | Standing::Suspended),
-        _ => standing != Standing::Hidden,
+    meet(app, &mut state, connection, claims);
+    let concerned = |account: &&Account| match (command, standing(app, account)) {
+        (_, Standing::Hidden) => false,
+        ("suspend_tenant" | "invalidate_tenant", standing) => standing == Standing::Active,
+        ("archive_tenant", standing) => standing != Standing::Archived,
+        _ => true,
     };
-    let accounts = state.accounts.values();
-    let own = accounts.filter(|account| belongs(app, account, connection, tenant(claims)) && concerned(account.standing));
-    let mut ids: Vec<String> = own.map(|account| account.id.clone()).collect();
-    ids.sort();
+    let own = state.accounts.values().filter(|account| belongs(app, account, connection, tenant(claims)));
+    let mut accounts: Vec<Account> = own.filter(concerned).cloned().collect();
+    accounts.sort_by(|a, b| a.id.cmp(&b.id));
     if command == "suspend_tenant" && app.has(Defect::CmdSuspendTenant) {
-        ids.truncate(FIRST_PAGE);
+        accounts.truncate(FIRST_PAGE);
     }
     if command != "audit_tenant" {
+        let ids: Vec<String> = accounts.iter().map(|account| account.id.clone()).collect();
         revoke(app, &mut state, &ids, None, later(claims));
     }
+    drop(state);
     let mut events = Vec::new();
-    for id in &ids {
-        if command == "delete_tenant" {
-            state.accounts.remove(id);
-            continue;
-        }
-        let Some(account) = state.accounts.get_mut(id) else { continue };
-        match command {
-            "suspend_tenant" => account.standing = Standing::Suspended,
-            "archive_tenant" => account.standing = Standing::Archived,
-            _ => {}
-        }
+    for account in &accounts {
+        let to = match command {
+            "suspend_tenant" => Standing::Suspended,
+            "archive_tenant" => Standing::Archived,
+            "delete_tenant" => {
+                app.scim.remove_user(&account.id);
+                app.lock().accounts.remove(&account.id);
+                continue;
+            }
+            _ => Standing::Active,
+        };
         let data = if command == "audit_tenant" {
             Value::Object(told(app, account))
         } else {
-            json!({"sub": account.sub, "account_state": account.standing.word()})
+            settle(app, account, to, claims, command);
+            json!({"sub": account.sub, "account_state": to.word()})
         };
-        events.push((id.clone(), data));
+        events.push((account.id.clone(), data));
     }
-    drop(state);
     let total = events.len() + usize::from(command == "audit_tenant" && app.has(Defect::CmdAuditTenant));
     if let Some(last) = request.header("last-event-id") {
         if app.has(Defect::CmdStreamResume) {
