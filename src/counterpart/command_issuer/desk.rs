@@ -185,6 +185,16 @@ impl<'a> Desk<'a> {
         self.send("audit", who, &Map::new()).await
     }
 
+    /// Makes a declared account active again, whatever a scenario left it in. What the run made is deleted at its end.
+    pub async fn put_back(&self, who: &Account) {
+        if who.made {
+            return;
+        }
+        for command in ["reactivate", "restore"].into_iter().filter(|command| self.supports(command)) {
+            self.send(command, who, &Map::new()).await;
+        }
+    }
+
     /// Sends a tenant command and reads its stream.
     pub async fn stream(&self, command: &str, tenant: &str, after: Option<&str>) -> Streamed {
         let mut draft = Draft::tenant_command(&self.sender, self.to, command);
@@ -207,7 +217,15 @@ impl<'a> Desk<'a> {
                 Obstacle::config("the application has no activate command and app.users is not configured", hint)
             });
         }
-        let mut who = self.somebody(label);
+        self.account_in(self.sender.command_tenant(), label).await
+    }
+
+    /// An active account of this tenant, made by `activate`.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub async fn account_in(&self, tenant: &str, label: &str) -> Result<Account, Obstacle> {
+        let mut who = Account { tenant: tenant.to_owned(), ..self.somebody(label) };
         let claims = self.claims(&who);
         let answer = self.send("activate", &who, &claims).await;
         self.stage.control(answer.accepted());
