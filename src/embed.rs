@@ -102,7 +102,8 @@ fn own_suite(clause: &str) -> Option<&'static dyn Suite> {
 /// Is the suite's provider needed? Nobody signs in where the SCIM interface alone is looked at.
 fn signs_in(flaws: &[Flaw]) -> bool {
     let alone = |flaw: &Flaw| {
-        matches!(flaw, Flaw::Scim(quirk) if *quirk != Quirk::TokenAcceptedFromIdp) && own_suite(flaw.clause()).is_some_and(|suite| !suite.browser())
+        matches!(flaw, Flaw::Scim(quirk) if *quirk != Quirk::TokenAcceptedFromIdp)
+            && own_suite(flaw.clause()).is_some_and(|suite| !suite.browser())
     };
     flaws.is_empty() || !flaws.iter().all(alone)
 }

@@ -12,10 +12,11 @@ use super::serve::{Home, file_of, stopped};
 use super::shared::catalogue;
 use super::text::{print, quoted};
 use crate::catalogue::Catalogue;
-use crate::counterpart::app::{API_HOST, AppKeys, Defect, HOST};
+use crate::counterpart::app::{API_HOST, AppKeys, Defect, HOST, SCIM_BASE};
 use crate::counterpart::embedded_app::{CLIENT_ID, EmbeddedApp, ProviderFor, SECOND_CLIENT_ID, embedded_app};
+use crate::embed::Flaw;
 use crate::error::{Error, exit};
-use crate::model::How;
+use crate::model::{How, Role};
 use crate::stage::listener::TestCa;
 use crate::wire::jose::from_pem;
 
@@ -60,7 +61,10 @@ fn place(text: &str) -> Result<(String, SocketAddr), String> {
 /// An unknown defect, an issuer that is no https URL, an address that is taken, or a file that cannot be read or written.
 pub async fn serve(args: &AppArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let catalogue = catalogue(profiles)?;
-    let defects = args.defect.iter().map(|name| defect(&catalogue, name)).collect::<Result<Vec<Defect>, Error>>()?;
+    let flaws = args.defect.iter().map(|name| defect(&catalogue, name)).collect::<Result<Vec<Flaw>, Error>>()?;
+    let defects: Vec<Defect> =
+        flaws.iter().filter_map(|flaw| if let Flaw::App(defect) = flaw { Some(*defect) } else { None }).collect();
+    let quirks = flaws.iter().filter_map(|flaw| if let Flaw::Scim(quirk) = flaw { Some(*quirk) } else { None }).collect();
     for issuer in std::iter::once(&args.issuer).chain(&args.second_issuer) {
         if !url::Url::parse(issuer).is_ok_and(|url| url.scheme() == "https" && url.host().is_some()) {
             let help =
@@ -73,6 +77,7 @@ pub async fn serve(args: &AppArgs, profiles: Option<&Path>) -> Result<u8, Error>
         resolve: args.resolve.clone(),
         required_acr: args.acr.clone(),
         tenant: String::new(),
+        quirks,
         ..ProviderFor::new(&args.issuer, args.second_issuer.as_deref())
     };
     let home = Home::open(args.dir.as_deref(), "ipsie-conform-app-")?;
@@ -82,8 +87,8 @@ pub async fn serve(args: &AppArgs, profiles: Option<&Path>) -> Result<u8, Error>
     let peer = embedded_app(&args.listen, ca.clone(), &keys, &provider, &defects).await.map_err(|fault| {
         Error::prerequisite(fault.to_string(), "Give --listen another address and port; port 0 takes a free one.")
     })?;
-    let target = write_files(home.path(), &peer, &ca, args, &defects)?;
-    print(&describe(&peer, home.path(), &target, args, &defects));
+    let target = write_files(home.path(), &peer, &ca, args, &flaws)?;
+    print(&describe(&peer, home.path(), &target, args, &flaws));
     stopped().await;
     eprintln!("stopped");
     Ok(exit::CONFORMANT)
@@ -101,11 +106,11 @@ fn roots(file: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
 }
 
 /// The defect of a clause, by its id or the last part of it, with or without `@binding`.
-fn defect(catalogue: &Catalogue, name: &str) -> Result<Defect, Error> {
+fn defect(catalogue: &Catalogue, name: &str) -> Result<Flaw, Error> {
     let bare = name.split('@').next().unwrap_or(name);
-    let by_slug = Defect::ALL.iter().find(|defect| defect.clause() == bare || defect.clause().rsplit('.').next() == Some(bare));
-    if let Some(defect) = by_slug {
-        return Ok(*defect);
+    let named = |flaw: &Flaw| flaw.clause() == bare || flaw.clause().rsplit('.').next() == Some(bare);
+    if let Some(flaw) = Flaw::all().find(|flaw| flaw.role() == Role::App && named(flaw)) {
+        return Ok(flaw);
     }
     let found = clause(catalogue, name)?;
     let why = if found.how == How::Attested {
@@ -120,7 +125,7 @@ fn defect(catalogue: &Catalogue, name: &str) -> Result<Defect, Error> {
 }
 
 /// Writes authority, secrets and target file; answers the latter's path.
-fn write_files(dir: &Path, peer: &EmbeddedApp, ca: &TestCa, args: &AppArgs, defects: &[Defect]) -> Result<PathBuf, Error> {
+fn write_files(dir: &Path, peer: &EmbeddedApp, ca: &TestCa, args: &AppArgs, defects: &[Flaw]) -> Result<PathBuf, Error> {
     write_plain(&dir.join("ca.pem"), ca.pem())?;
     for (reference, value) in &peer.secrets {
         write_private(&dir.join(file_of(reference)), value)?;
@@ -140,6 +145,10 @@ fn write_files(dir: &Path, peer: &EmbeddedApp, ca: &TestCa, args: &AppArgs, defe
     };
     named(&mut target.commands.revocation_token);
     named(&mut target.commands.second_revocation_token);
+    if let Some(scim) = &mut target.scim {
+        named(&mut scim.token);
+        named(&mut scim.second_token);
+    }
     for call in target.hooks.values_mut().filter_map(|hook| hook.http.as_mut()) {
         named(&mut call.bearer);
     }
@@ -150,10 +159,10 @@ fn write_files(dir: &Path, peer: &EmbeddedApp, ca: &TestCa, args: &AppArgs, defe
     Ok(path)
 }
 
-fn describe(peer: &EmbeddedApp, dir: &Path, target: &Path, args: &AppArgs, defects: &[Defect]) -> String {
+fn describe(peer: &EmbeddedApp, dir: &Path, target: &Path, args: &AppArgs, defects: &[Flaw]) -> String {
     let addr = peer.app.addr;
     let broken = match defects {
-        [] => "none: it conforms to SL1 and SL2".to_owned(),
+        [] => "none: it conforms to SL2 and AL3".to_owned(),
         some => some.iter().map(|defect| defect.clause()).collect::<Vec<_>>().join(", "),
     };
     let second = match &args.second_issuer {
@@ -173,7 +182,8 @@ fn describe(peer: &EmbeddedApp, dir: &Path, target: &Path, args: &AppArgs, defec
            initiate_login_uri      https://{HOST}/initiate\n  \
            backchannel_logout_uri  https://{API_HOST}/backchannel-logout\n  \
            command_endpoint        https://{API_HOST}/commands\n  \
-           token revocation        https://{API_HOST}/global-token-revocation\n\n\
+           token revocation        https://{API_HOST}/global-token-revocation\n  \
+           SCIM                    https://{API_HOST}{SCIM_BASE}, token in {token}\n\n\
          Its names are in no DNS; a browser finds it with\n  \
            --host-resolver-rules=\"MAP {HOST}:443 {addr}, MAP {API_HOST}:443 {addr}\"\n\n\
          Look at it:\n  curl --cacert {ca} --connect-to {HOST}:443:{addr} https://{HOST}/\n\n\
@@ -181,6 +191,7 @@ fn describe(peer: &EmbeddedApp, dir: &Path, target: &Path, args: &AppArgs, defec
          Ctrl-C ends it.\n",
         issuer = args.issuer,
         dir = quoted(dir),
+        token = quoted(&dir.join(file_of("embedded:scim-token"))),
         ca = quoted(&dir.join("ca.pem")),
         target = quoted(target),
     )
@@ -189,14 +200,16 @@ fn describe(peer: &EmbeddedApp, dir: &Path, target: &Path, args: &AppArgs, defec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counterpart::scim_server::Quirk;
 
     #[test]
     fn defects_are_found_by_id_slug_and_binding() {
         let catalogue = Catalogue::embedded().unwrap();
         for name in ["sl2.app.reauth-before-page", "reauth-before-page", "sl2.app.reauth-before-page@op-commands"] {
-            assert_eq!(defect(&catalogue, name).unwrap(), Defect::ReauthBeforePage, "{name}");
+            assert_eq!(defect(&catalogue, name).unwrap(), Flaw::App(Defect::ReauthBeforePage), "{name}");
         }
-        assert_eq!(defect(&catalogue, "sl1.app.hsts").unwrap(), Defect::Hsts);
+        assert_eq!(defect(&catalogue, "sl1.app.hsts").unwrap(), Flaw::App(Defect::Hsts));
+        assert_eq!(defect(&catalogue, "list-users").unwrap(), Flaw::Scim(Quirk::ListUsers));
         assert!(defect(&catalogue, "sl1.app.account-linking-off").unwrap_err().to_string().contains("operator"));
         assert!(defect(&catalogue, "sl1.app.hst").is_err());
     }

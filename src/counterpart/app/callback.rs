@@ -205,13 +205,7 @@ struct Who {
     expires: i64,
 }
 
-fn sign_in(
-    app: &App,
-    request: &In,
-    transaction: &Transaction,
-    tokens: &Tokens,
-    who: Who,
-) -> Result<Reply, String> {
+fn sign_in(app: &App, request: &In, transaction: &Transaction, tokens: &Tokens, who: Who) -> Result<Reply, String> {
     let Who { person, groups, sid, mut expires } = who;
     let now = app.now();
     let managed = people::join(app, &person)?;

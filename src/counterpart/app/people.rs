@@ -86,9 +86,10 @@ fn take_claims(app: &App, known: &Account, person: &Person) {
     let just_in_time = app.lock().just_in_time.contains(&known.id);
     let (name, email) = (display_name(&user), email(&user));
     let over_claim = |now: &Option<String>, claim: &Option<String>| just_in_time && now == claim;
-    let new_name = person.name.clone().filter(|new| {
-        name.as_ref() != Some(new) && (over_claim(&name, &known.name) || app.has(Defect::JitDoesNotOverwrite))
-    });
+    let new_name = person
+        .name
+        .clone()
+        .filter(|new| name.as_ref() != Some(new) && (over_claim(&name, &known.name) || app.has(Defect::JitDoesNotOverwrite)));
     let new_email = person.email.clone().filter(|new| email.as_ref() != Some(new) && over_claim(&email, &known.email));
     if new_name.is_none() && new_email.is_none() {
         return;

@@ -55,7 +55,9 @@ pub fn effective(app: &App, state: &State, account: &Account) -> BTreeSet<String
         roles.extend(giving.iter().skip(first).flat_map(|group| of_group(group)).map(str::to_owned));
     }
     if app.has(Defect::MappingUnmappedGroup) {
-        let named = |role: &Role| groups.iter().any(|group| role.value.eq_ignore_ascii_case(group) || role.display.eq_ignore_ascii_case(group));
+        let named = |role: &Role| {
+            groups.iter().any(|group| role.value.eq_ignore_ascii_case(group) || role.display.eq_ignore_ascii_case(group))
+        };
         roles.extend(state.catalogue.iter().filter(|role| named(role)).map(|role| role.value.clone()));
     }
     if managed && !app.has(Defect::AssignRole) {
@@ -63,7 +65,9 @@ pub fn effective(app: &App, state: &State, account: &Account) -> BTreeSet<String
     }
     roles.extend(commanded(account, "roles"));
     // Both are empty but for the defects that fill them.
-    roles.extend([&state.kept_roles, &state.local_roles].into_iter().filter_map(|table| table.get(&account.id)).flatten().cloned());
+    roles.extend(
+        [&state.kept_roles, &state.local_roles].into_iter().filter_map(|table| table.get(&account.id)).flatten().cloned(),
+    );
     roles
 }
 
@@ -83,7 +87,8 @@ pub fn group_changed(app: &App, change: &Change) {
         let all = group.iter().flat_map(|group| group["members"].as_array().cloned().unwrap_or_default());
         all.filter_map(|member| member["value"].as_str().map(str::to_owned)).collect()
     };
-    let name = change.before.as_ref().map(|group| group["displayName"].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
+    let name =
+        change.before.as_ref().map(|group| group["displayName"].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
     for left in members(&change.before).difference(&members(&change.after)) {
         keep(&mut app.lock(), left, of_group(&name).map(str::to_owned));
     }
@@ -99,7 +104,8 @@ pub fn user_changed(app: &App, id: &str, before: &Value, after: &Value) {
         if before["active"] != false && after["active"] == false {
             app.lock().roles_before.insert(id.to_owned(), before["roles"].clone());
         }
-        let restored = if before["active"] == false && after["active"] != false { app.lock().roles_before.remove(id) } else { None };
+        let restored =
+            if before["active"] == false && after["active"] != false { app.lock().roles_before.remove(id) } else { None };
         if let Some(roles) = restored.filter(Value::is_array) {
             app.scim.change_user(id, |user| user["roles"] = roles);
         }

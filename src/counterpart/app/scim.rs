@@ -148,6 +148,7 @@ pub fn scim_request(request: &In, below: &str) -> scim_server::Request {
 fn reply(response: scim_server::Response) -> Reply {
     let body = response.body.map(|body| body.to_string()).unwrap_or_default();
     let known = ["content-type", "location", "etag", "www-authenticate", "retry-after", "cache-control", "pragma", "allow"];
-    let names = response.headers.into_iter().filter_map(|(name, value)| Some((*known.iter().find(|known| **known == name)?, value)));
+    let names =
+        response.headers.into_iter().filter_map(|(name, value)| Some((*known.iter().find(|known| **known == name)?, value)));
     Reply { body, headers: names.collect(), ..Reply::status(response.status) }
 }

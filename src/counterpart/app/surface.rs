@@ -107,7 +107,9 @@ async fn submitted(app: &App, request: &In, path: &str, account: Option<Account>
             let name = field("display-name").to_owned();
             found(id.is_some_and(|id| app.scim.change_user(&id, |user| user["displayName"] = name.into())))
         }
-        "/admin/users/delete" if app.has(Defect::LocalDeleteRefused) => found(named().is_some_and(|id| app.scim.remove_user(&id))),
+        "/admin/users/delete" if app.has(Defect::LocalDeleteRefused) => {
+            found(named().is_some_and(|id| app.scim.remove_user(&id)))
+        }
         "/account/close" if app.has(Defect::LocalDeleteRefused) => found(app.scim.remove_user(&own)),
         "/admin/groups/edit" if app.has(Defect::LocalGroupEditRefused) => found(join_group(app, field("group"), named())),
         "/admin/roles/edit" => give_role(app, field("role"), named()),
@@ -159,7 +161,8 @@ fn join_group(app: &App, name: &str, user: Option<String>) -> bool {
 }
 
 fn give_role(app: &App, name: &str, user: Option<String>) -> Reply {
-    let known = app.lock().catalogue.iter().find(|role| role.value == name || role.display == name).map(|role| role.value.clone());
+    let known =
+        app.lock().catalogue.iter().find(|role| role.value == name || role.display == name).map(|role| role.value.clone());
     let (Some(role), Some(user)) = (known, user) else { return refused() };
     let assigned = app.scim.roles_of(&user);
     if app.has(Defect::LocalRoleChangeRefused) {
@@ -185,7 +188,12 @@ fn without_identity_service(app: &App, name: &str) -> Reply {
     };
     let mut state = app.lock();
     let issuer = app.config.issuer.clone();
-    let account = state.accounts.entry(id.clone()).or_insert_with(|| Account { id: id.clone(), issuer, managed: true, ..Account::default() });
+    let account = state.accounts.entry(id.clone()).or_insert_with(|| Account {
+        id: id.clone(),
+        issuer,
+        managed: true,
+        ..Account::default()
+    });
     let (sub, tenant) = (account.sub.clone(), account.tenant.clone());
     let cookie = session::new_session_id(app, &mut state);
     let (now, lifetime) = (app.now(), super::id_token::OWN_LIFETIME_S);

@@ -8,12 +8,15 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
+mod accounts;
 mod commands;
 mod id_tokens;
 mod logins;
 mod provider;
 mod reference_op;
+mod roles;
 mod sessions;
+mod surface;
 mod transport;
 
 use provider::Provider;

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::filter::{Filter, Op};
-use super::schema::{Attribute, Kind, Type, descend, resolve};
+use super::paths::{descend, resolve};
+use super::schema::{Attribute, Kind, Type};
 use super::{Config, Quirk};
 
 /// Does the representation of a resource match?

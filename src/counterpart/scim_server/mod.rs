@@ -5,11 +5,13 @@
 
 pub mod auth;
 mod call;
+mod check;
 mod discovery;
 mod filter;
 mod local;
 mod matching;
 mod patch;
+mod paths;
 mod problem;
 mod project;
 pub mod quirk;

@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use super::filter::{Filter, Op, Path};
 use super::matching::value_matches;
+use super::paths::{descend, resolve};
 use super::problem::Problem;
-use super::schema::{Attribute, Kind, descend, resolve};
+use super::schema::{Attribute, Kind};
 use super::value;
 use super::{Config, Quirk};
 

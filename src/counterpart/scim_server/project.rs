@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::{Attribute, Kind, resolve};
+use super::paths::resolve;
+use super::schema::{Attribute, Kind};
 
 /// A representation with only the wanted attributes, or without the excluded ones. id and schemas are always there.
 pub fn project(kind: Kind, view: Value, wanted: Option<&str>, excluded: Option<&str>) -> Value {

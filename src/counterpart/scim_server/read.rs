@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::call::Call;
 use super::filter::Filter;
 use super::matching::resource_matches;
+use super::paths::resolve;
 use super::problem::{Problem, answer};
-use super::schema::{Kind, resolve};
+use super::schema::Kind;
 use super::{Paging, Quirk, Response};
 use crate::wire::jose::sha256_b64;
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::paths::named;
 use super::problem::Problem;
-use super::schema::{Attribute, Type, named};
+use super::schema::{Attribute, Type};
 
 /// An object of the client as these attributes have it. readOnly attributes are ignored (RFC 7644 3.3, 3.5.1), unknown ones too.
 pub fn object(attributes: &[Attribute], sent: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
@@ -63,7 +64,8 @@ fn wrong(attribute: &Attribute, expected: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counterpart::scim_server::schema::{ENTERPRISE, Kind, attributes};
+    use crate::counterpart::scim_server::paths::attributes;
+    use crate::counterpart::scim_server::schema::{ENTERPRISE, Kind};
     use serde_json::json;
 
     fn user(sent: Value) -> Result<Value, Problem> {
