@@ -15,6 +15,7 @@ pub mod app_thirdparty;
 pub mod app_tls;
 pub mod app_unsolicited;
 mod blocks;
+pub mod command_accounts;
 pub mod idp_acr;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -40,7 +41,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 51] = [
+static ALL: [&dyn Suite; 57] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -93,6 +94,12 @@ static ALL: [&dyn Suite; 51] = [
     /* AL1    app  */ &Of::<scim_token::Tokens>::new(),
     /* AL1    app  */ &Of::<scim_tenants::Tenants>::new(),
     /* AL1    app  */ &Of::<scim_inventory::Inventory>::new(),
+    /* AL1    app  */ &Of::<command_accounts::states::States>::new(),
+    /* AL1    app  */ &Of::<command_accounts::forgery::ForgedAccountCommands>::new(),
+    /* AL1    app  */ &Of::<command_accounts::tenant::Tenant>::new(),
+    /* AL1    app  */ &Of::<command_accounts::callback::Later>::new(),
+    /* AL2    app  */ &Of::<command_accounts::profile::Profile>::new(),
+    /* AL2    app  */ &Of::<command_accounts::sign_in::SignIns>::new(),
 ];
 
 /// The table.

@@ -138,7 +138,8 @@ pub fn perform(app: &App, connection: usize, claims: &Value, command: &str) -> R
     if to != Active {
         revoke(app, &mut app.lock(), std::slice::from_ref(&account.id), None, later(claims));
     }
-    let gone = (command == "delete" && !app.has(Defect::CmdDelete)) || (command == "archive" && app.has(Defect::CmdArchiveRestore));
+    let gone =
+        (command == "delete" && !app.has(Defect::CmdDelete)) || (command == "archive" && app.has(Defect::CmdArchiveRestore));
     if gone {
         app.scim.remove_user(&account.id);
         app.lock().accounts.remove(&account.id);

@@ -1,6 +1,6 @@
 //! The command issuer at work during a run: what the application supports, accounts of the run, and their removal at its end.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -44,6 +44,8 @@ pub fn announced(metadata: &Answer) -> Option<Vec<String>> {
 /// What a scenario sends commands with.
 pub struct Desk<'a> {
     stage: &'a Stage,
+    /// Commands end sessions: what one scenario does must not be taken for the effect of another.
+    turn: Option<tokio::sync::OwnedMutexGuard<()>>,
     /// Who speaks.
     pub sender: Sender<'a>,
     /// The command endpoint.
@@ -94,7 +96,7 @@ impl World {
 }
 
 impl<'a> Desk<'a> {
-    /// The desk of a scenario. The first one of a run asks the application what it supports.
+    /// The desk of a scenario, which waits until no other scenario sends commands. The first one of a run asks the application what it supports.
     ///
     /// # Errors
     /// The target has no application, or no command endpoint.
@@ -105,10 +107,16 @@ impl<'a> Desk<'a> {
             let hint = "Set commands.command_endpoint, or leave op-commands out of target.bindings.";
             return Err(Obstacle::config("commands.command_endpoint is not configured", hint));
         }
-        let mut desk = Desk { stage, sender, to, metadata: Answer::default(), commands: None };
+        let turn = Some(Arc::clone(&stage.app()?.commands).lock_owned().await);
+        let mut desk = Desk { stage, turn, sender, to, metadata: Answer::default(), commands: None };
         desk.metadata = stage.world.commands.metadata.get_or_try_init(|| desk.ask_metadata()).await?.clone();
         desk.commands = announced(&desk.metadata);
         Ok(desk)
+    }
+
+    /// Lets other scenarios send commands from now on: this one only waits.
+    pub fn leave(&mut self) {
+        self.turn = None;
     }
 
     /// Sends a metadata command.

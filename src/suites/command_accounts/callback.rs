@@ -63,7 +63,7 @@ impl Scenario for Later {
     const CHECKS: &'static [Check<Seen>] = CHECKS;
 
     async fn play(stage: &Stage) -> std::result::Result<Seen, Obstacle> {
-        let desk = Desk::open(stage).await?;
+        let mut desk = Desk::open(stage).await?;
         let mut seen = Seen { announced: desk.commands.clone(), ..Seen::default() };
         let announced = |name: &str| seen.announced.as_ref().is_some_and(|all| all.iter().any(|known| known == name));
         let Some((command, wanted)) = COMMANDS.into_iter().find(|(name, _)| announced(name)) else { return Ok(seen) };
@@ -78,6 +78,7 @@ impl Scenario for Later {
         let since = Instant::now();
         let answer = desk.send(command, &who, &claims).await;
         if answer.status == 202 {
+            desk.leave();
             let patience = stage.world.patience(LIMIT_S);
             seen.waited_s = patience.as_secs();
             let right = |callback: &crate::counterpart::provider::Callback| callback.token.as_ref() == Some(&token);
@@ -88,7 +89,8 @@ impl Scenario for Later {
                 cite: callback.exchange,
             });
             let about = provider.callbacks().into_iter().filter(|callback| callback.body["sub"] == who.sub.as_str());
-            seen.strange = about.filter(|callback| callback.token.as_ref() != Some(&token)).map(|callback| callback.exchange).collect();
+            seen.strange =
+                about.filter(|callback| callback.token.as_ref() != Some(&token)).map(|callback| callback.exchange).collect();
         }
         seen.answer = Some(answer);
         desk.put_back(&who).await;

@@ -174,7 +174,10 @@ fn strangers_are_refused(seen: &Seen) -> Judgement {
     let Some(answer) = &seen.stranger else { return Judgement::undecided("no command could be sent") };
     let mut found = Findings::new();
     if answer.accepted() {
-        found.broken(format!("a command of a provider that is not configured was answered with {}", describe(answer)), &answer.cites);
+        found.broken(
+            format!("a command of a provider that is not configured was answered with {}", describe(answer)),
+            &answer.cites,
+        );
     } else if answer.silent() {
         found.undecided(answer.describe(), &answer.cites);
     } else if answer.status != 401 || answer.error.as_deref() != Some("unrecognized_provider") {

@@ -1,7 +1,7 @@
 //! command-accounts/profile: claims that come with activate and maintain, as an audit tells them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Announced, describe, lacking, stands, state, succeeds, text};
 use crate::counterpart::command_issuer::{Answer, Desk};
@@ -116,7 +116,10 @@ fn maintain_updates_the_claims(seen: &Seen) -> Judgement {
         let kept = |name: &str| !text(before, name).is_empty() || !text(after, name).is_empty();
         let kept: Vec<(&str, &str)> = CHANGED.into_iter().filter(|(name, _)| kept(name)).collect();
         if kept.is_empty() {
-            found.undecided("the audit tells none of the claims that were changed, so that nothing can be seen of it", &after.cites);
+            found.undecided(
+                "the audit tells none of the claims that were changed, so that nothing can be seen of it",
+                &after.cites,
+            );
         }
         for (name, value) in kept.iter().filter(|(name, value)| text(after, name) != *value) {
             found.broken(format!("{name} is `{}` after maintain, not `{value}`", text(after, name)), &after.cites);
@@ -128,7 +131,7 @@ fn maintain_updates_the_claims(seen: &Seen) -> Judgement {
 /// The same claim as an audit answers it, for tests.
 #[cfg(test)]
 fn with(mut answer: Answer, name: &str, value: &str) -> Answer {
-    answer.members.insert(name.into(), json!(value));
+    answer.members.insert(name.into(), value.into());
     answer
 }
 
@@ -165,10 +168,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_decides_nothing() {
-        let bare = Seen { before: None, existing: Some((silence(), None)), maintain: Some((told(200, "active"), None)), ..good() };
+        let bare =
+            Seen { before: None, existing: Some((silence(), None)), maintain: Some((told(200, "active"), None)), ..good() };
         assert_eq!(calls(&bare), [Call::Undecided; 2]);
-        let keeps_nothing =
-            Seen { before: Some(told(200, "active")), maintain: Some((told(200, "active"), Some(told(200, "active")))), ..good() };
+        let keeps_nothing = Seen {
+            before: Some(told(200, "active")),
+            maintain: Some((told(200, "active"), Some(told(200, "active")))),
+            ..good()
+        };
         assert_eq!(calls(&keeps_nothing)[1], Call::Undecided);
         assert_eq!(calls(&Seen { announced: Some(Vec::new()), ..good() }), [Call::NotApplicable; 2]);
     }

@@ -112,7 +112,10 @@ fn a_command_that_does_not_fit_is_refused(seen: &Seen) -> Judgement {
         } else if answer.status != 409 || answer.error.as_deref() != Some("incompatible_state") {
             found.broken(format!("{what} was answered with {}", describe(answer)), &answer.cites);
         } else if state(answer) != state_then || text(answer, "sub").is_empty() {
-            found.broken(format!("{what}: the answer tells account_state `{}`, sub `{}`", state(answer), text(answer, "sub")), &answer.cites);
+            found.broken(
+                format!("{what}: the answer tells account_state `{}`, sub `{}`", state(answer), text(answer, "sub")),
+                &answer.cites,
+            );
         } else {
             found.saw(&answer.cites);
         }

@@ -108,15 +108,27 @@ fn a_broken_stream_goes_on(seen: &Seen) -> Judgement {
     };
     let missing: Vec<&String> = seen.subs.iter().filter(|sub| ours(1, sub) && resumed.about(sub).is_none()).collect();
     if !missing.is_empty() {
-        found.broken(format!("{} accounts that were still to come are missing in the resumed stream", missing.len()), &resumed.cites);
+        found.broken(
+            format!("{} accounts that were still to come are missing in the resumed stream", missing.len()),
+            &resumed.cites,
+        );
     }
-    let repeated = list.accounts().iter().take(2).filter(|event| event.data["sub"].as_str().is_some_and(|sub| resumed.about(sub).is_some())).count();
+    let repeated = list
+        .accounts()
+        .iter()
+        .take(2)
+        .filter(|event| event.data["sub"].as_str().is_some_and(|sub| resumed.about(sub).is_some()))
+        .count();
     let count = resumed.accounts().len() as u64;
     match resumed.total() {
         None => found.broken("the resumed stream ends without command-complete", &resumed.cites),
         Some(total) if repeated > 0 => {
             let why = "the stream began anew instead of going on after the event that was named";
-            if total == list.total().flatten() { found.doubtful(why, &resumed.cites) } else { found.broken(format!("{why}, with another total"), &resumed.cites) }
+            if total == list.total().flatten() {
+                found.doubtful(why, &resumed.cites)
+            } else {
+                found.broken(format!("{why}, with another total"), &resumed.cites)
+            }
         }
         // Accounts come and go while others work: the total fits what was sent, with or without the first part.
         Some(Some(total)) if total == count || total == count + 2 => found.saw(&resumed.cites),
@@ -208,8 +220,12 @@ fn new_roles_are_announced(seen: &Seen) -> Judgement {
     let Some(part) = &seen.refresh else { return Judgement::undecided("not tried") };
     let judgement = match (part.created, part.asked, part.authorised) {
         (false, ..) => Judgement::undecided("the hook create-role did not make a role"),
-        (true, false, _) => Judgement::broken(format!("no request for new metadata arrived within {} s after a new role", part.waited_s)),
-        (true, true, false) => Judgement::broken("the request for new metadata came without the callback token of the metadata command"),
+        (true, false, _) => {
+            Judgement::broken(format!("no request for new metadata arrived within {} s after a new role", part.waited_s))
+        }
+        (true, true, false) => {
+            Judgement::broken("the request for new metadata came without the callback token of the metadata command")
+        }
         (true, true, true) => Judgement::pass("a request for new metadata arrived, with the callback token"),
     };
     judgement.cite(&part.cites)
@@ -230,7 +246,8 @@ mod tests {
             event: "account-state".into(),
             data: json!({"sub": sub, "account_state": word}),
         };
-        let end = StreamEvent { id: Some("end".into()), event: "command-complete".into(), data: json!({"total_accounts": total}) };
+        let end =
+            StreamEvent { id: Some("end".into()), event: "command-complete".into(), data: json!({"total_accounts": total}) };
         Streamed {
             status: 200,
             media_type: "text/event-stream".into(),
