@@ -89,7 +89,9 @@ impl Scenario for ForgedAccountCommands {
         // A declared account is not archived or deleted for a test.
         let verb = verb.filter(|verb| who.made || *verb == "suspend");
         if wants("cmd-unrecognized-provider") {
-            stranger(stage, &desk, &who, verb.unwrap_or("audit"), &mut seen).await?;
+            // The harmless one where there is one: whoever obeys strangers must not spoil what comes next.
+            let verb = if desk.supports("audit") { "audit" } else { verb.unwrap_or("audit") };
+            stranger(stage, &desk, &who, verb, &mut seen).await?;
         }
         if wants("cmd-unsupported") || wants("cmd-response-form") {
             seen.unknown = Some(desk.send("x_run", &who, &none).await);

@@ -40,6 +40,8 @@ pub struct Seen {
     pub archive: Option<(Answer, Option<Answer>)>,
     /// The restore command, and the account after it.
     pub restore: Option<(Answer, Option<Answer>)>,
+    /// `sub` of the account that is deleted: another one where the first did not come back from the archive.
+    pub deleted: String,
     /// The delete command, and the account after it.
     pub delete: Option<(Answer, Option<Answer>)>,
     /// The activate command after that, and the account after it.
@@ -67,6 +69,9 @@ impl Scenario for States {
         unfit_when_active(&desk, &who, &mut seen).await;
         if who.made {
             archived(&desk, &who, &mut seen).await;
+            let back = seen.restore.as_ref().is_some_and(|(answer, _)| answer.accepted());
+            let who = if seen.archive.is_none() || back { who.clone() } else { desk.account("cmd-delete").await? };
+            seen.deleted = who.sub.clone();
             deleted(&desk, &who, &mut seen).await;
         }
         desk.put_back(&who).await;
@@ -102,8 +107,10 @@ async fn suspended(stage: &Stage, desk: &Desk<'_>, who: &Account, seen: &mut See
     };
     let draft = desk.draft("suspend", who, &Map::new());
     let answer = desk.post("suspend command", "suspend", who, &draft).await;
-    let accepted = answer.accepted();
-    seen.suspend = Some((answer, audit(desk, who).await));
+    let after = audit(desk, who).await;
+    // What does not fit depends on the state the account is really in.
+    let accepted = answer.accepted() && after.as_ref().is_none_or(|after| super::state(after) == "suspended");
+    seen.suspend = Some((answer, after));
     if let (Some(other), Some(before)) = (&other, sentinel) {
         seen.sentinel = audit(desk, other).await.map(|after| (before, after));
     }
@@ -132,9 +139,10 @@ async fn suspended(stage: &Stage, desk: &Desk<'_>, who: &Account, seen: &mut See
 }
 
 async fn unfit_when_active(desk: &Desk<'_>, who: &Account, seen: &mut Seen) {
+    let told = |audit: &Option<Answer>| audit.as_ref().is_some_and(|audit| super::state(audit) == "active");
     let active = match &seen.suspend {
         None => true,
-        Some((answer, _)) => !answer.accepted() || seen.reactivate.as_ref().is_some_and(Answer::accepted),
+        Some((answer, audit)) => !answer.accepted() || told(audit) || seen.reactivate.as_ref().is_some_and(Answer::accepted),
     };
     if active {
         unfit(desk, seen, "reactivate", who, "active").await;

@@ -11,6 +11,7 @@ use crate::model::target::{Shown, Step, Surface};
 use crate::stage::Stage;
 use crate::stage::browser::Act;
 use crate::stage::html::parse;
+use crate::stage::oracle::Look;
 use crate::stage::visitor::Visitor;
 use crate::suite::Obstacle;
 
@@ -83,7 +84,10 @@ pub async fn migrate(stage: &Stage, desk: &Desk<'_>) -> Result<Option<Migrated>,
     let by_password = async |step: &str| {
         let visitor = nobody(stage, step).await?;
         visitor.act(stage, &surface.url, &acts(surface, &values), step).await?;
-        visitor.look(stage, step).await
+        // Not a sign-in at the provider: what is said of sessions elsewhere is not meant for this one.
+        let app = stage.app()?;
+        let landing = visitor.open(stage, &app.app.protected_url, step).await?;
+        Ok::<Look, Obstacle>(Look::at(&landing, app.rule(), app.provider.issuer()))
     };
     let tenant = desk.sender.command_tenant().to_owned();
     let who = Account { sub: local.sub.clone(), tenant, ..Account::default() };

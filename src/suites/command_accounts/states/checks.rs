@@ -81,14 +81,14 @@ fn a_deleted_account_is_gone(seen: &Seen) -> Judgement {
     }
     let Some((answer, audit)) = &seen.delete else { return Judgement::undecided("not tried") };
     let mut found = Findings::new();
-    succeeds(&mut found, "delete", answer, &seen.sub, "unknown");
+    succeeds(&mut found, "delete", answer, &seen.deleted, "unknown");
     match (audit, &seen.again) {
         // Only an unknown account can be activated.
         (None, Some((again, _))) if again.accepted() => found.saw(&again.cites),
         _ => stands(&mut found, "after delete", audit, "unknown"),
     }
     if let Some((again, audit)) = &seen.again {
-        succeeds(&mut found, "activate after delete", again, &seen.sub, "active");
+        succeeds(&mut found, "activate after delete", again, &seen.deleted, "active");
         let old: Vec<&str> = ["given_name", "family_name"]
             .into_iter()
             .filter(|name| audit.as_ref().is_some_and(|audit| !text(audit, name).is_empty()))
@@ -169,6 +169,7 @@ mod tests {
         Seen {
             announced: all(),
             sub: "s1".into(),
+            deleted: "s1".into(),
             disposable: true,
             before: Some(full.clone()),
             suspend: Some((told(200, "suspended"), Some(told(200, "suspended")))),
