@@ -90,7 +90,10 @@ fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
         (Role::App, "disposable-tenant") => {
             absent(scim.is_none_or(|scim| scim.disposable_tenant.is_empty()), "scim.disposable_tenant")
         }
-        (Role::App, "local-account") => absent(!accounts.surface.contains_key("local-login"), "accounts.surface.local-login"),
+        (Role::App, "local-account") => absent(
+            !accounts.surface.contains_key("local-login") || accounts.local_user.is_none(),
+            "accounts.local_user (with accounts.surface.local-login)",
+        ),
         (Role::Idp, "scim-base") if clause.slug() == "publishes-jwks" => {
             absent(auth(ScimAuth::AppAs) && auth(ScimAuth::IdpAs), "scim.auth = \"app-as\" or \"idp-as\"")
         }

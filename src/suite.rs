@@ -28,6 +28,8 @@ pub trait Scenario: Send + Sync + 'static {
     const IN_SESSION: bool = false;
     /// It needs a browser: sign-ins, pages. Where no scenario of a plan does, none is started.
     const BROWSER: bool = true;
+    /// It needs the provider that the suite plays for the application: sign-ins, or messages that the application verifies by its keys.
+    const PROVIDER: bool = Self::BROWSER;
     /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
     const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
@@ -128,6 +130,8 @@ pub trait Suite: Send + Sync {
     fn in_session(&self) -> bool;
     /// It needs a browser.
     fn browser(&self) -> bool;
+    /// It needs the suite's provider.
+    fn provider(&self) -> bool;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<ClauseId>;
     /// Whose clauses they are: a scenario has those of one role.
@@ -187,6 +191,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn browser(&self) -> bool {
         S::BROWSER
+    }
+
+    fn provider(&self) -> bool {
+        S::PROVIDER
     }
 
     fn clauses(&self) -> Vec<ClauseId> {

@@ -16,6 +16,7 @@ use super::recorder::Recorder;
 use super::resolve::Resolve;
 use super::scim_world::ScimWorld;
 use super::secrets::Secrets;
+use crate::counterpart::command_issuer::CommandBook;
 use crate::counterpart::keys::SuiteKeys;
 use crate::event::Sink;
 use crate::model::target::{Client, Idp, Target, User};
@@ -80,6 +81,8 @@ pub struct World {
     pub inbox: super::inbox::Inbox,
     /// What was made at the target, on disk, in case the run is killed.
     pub journal: super::journal::Journal,
+    /// What all scenarios of account commands share.
+    pub commands: CommandBook,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }

@@ -15,6 +15,7 @@ pub mod app_thirdparty;
 pub mod app_tls;
 pub mod app_unsolicited;
 mod blocks;
+pub mod command_accounts;
 pub mod idp_acr;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -104,6 +105,12 @@ static ALL: &[&dyn Suite] = &[
     /* AL2    app  */ &Of::<scim_update::Update>::new(),
     /* AL2    app  */ &Of::<scim_groups::Groups>::new(),
     /* AL3    app  */ &Of::<scim_roles::Roles>::new(),
+    /* AL1    app  */ &Of::<command_accounts::states::States>::new(),
+    /* AL1    app  */ &Of::<command_accounts::forgery::ForgedAccountCommands>::new(),
+    /* AL1    app  */ &Of::<command_accounts::tenant::Tenant>::new(),
+    /* AL1    app  */ &Of::<command_accounts::callback::Later>::new(),
+    /* AL2    app  */ &Of::<command_accounts::profile::Profile>::new(),
+    /* AL2    app  */ &Of::<command_accounts::sign_in::SignIns>::new(),
 ];
 
 /// The table.
