@@ -10,6 +10,7 @@ pub mod embedded_app;
 pub mod keys;
 pub mod op;
 pub mod provider;
+pub mod provisioner;
 pub mod relying_party;
 pub mod scim_client;
 pub mod scim_server;
