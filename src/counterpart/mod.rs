@@ -7,6 +7,7 @@ pub mod command_issuer;
 pub mod dpop;
 pub mod embedded;
 pub mod embedded_app;
+pub mod embedded_provision;
 pub mod keys;
 pub mod op;
 pub mod provider;
