@@ -127,7 +127,8 @@ async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials,
             .collect(),
     };
     let ask = Ask {
-        levels: vec![Level::Sl2],
+        // Accounts are a ladder of their own.
+        levels: vec![if matches!(defect, Some(Flaw::Provision(_))) { Level::Al3 } else { Level::Sl2 }],
         roles,
         edition: catalogue.default_edition.clone(),
         bindings: Vec::new(),
