@@ -126,7 +126,7 @@ impl Channel {
         let http = self.http();
         let token = match self.tokens.lock().await.get(&http, &self.credential, &self.lapses).await {
             Ok(token) => token,
-            Err(NoToken::Later(answer)) => return Ok((answer, String::new())),
+            Err(NoToken::Later(answer)) => return Ok((*answer, String::new())),
             Err(NoToken::Lost(why)) => return Err(Again(why)),
             Err(NoToken::Never(why)) => return Err(Stop(why)),
         };

@@ -142,7 +142,7 @@ impl Provisioner {
                 Paging::Index => {}
                 Paging::Cursor => match answer.json["nextCursor"].as_str() {
                     Some(next) if cursors.insert(next.to_owned()) && !(first_only && path == "/Roles") => {
-                        next.clone_into(&mut cursor)
+                        next.clone_into(&mut cursor);
                     }
                     _ => break,
                 },

@@ -34,7 +34,7 @@ pub enum Credential {
 #[derive(Debug)]
 pub enum NoToken {
     /// Trying again may help.
-    Later(Answer),
+    Later(Box<Answer>),
     /// No answer arrived; trying again may help.
     Lost(String),
     /// It was refused, or must not be asked for.
@@ -140,7 +140,7 @@ impl Tokens {
 fn settled(outcome: Result<Answer, String>) -> Result<Answer, NoToken> {
     match outcome {
         Err(why) => Err(NoToken::Lost(why)),
-        Ok(answer) if answer.status == 429 || answer.status >= 500 => Err(NoToken::Later(answer)),
+        Ok(answer) if answer.status == 429 || answer.status >= 500 => Err(NoToken::Later(Box::new(answer))),
         Ok(answer) => Ok(answer),
     }
 }
