@@ -63,7 +63,8 @@ fn word(way: Way) -> &'static str {
 
 fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
     let absent = |is_absent: bool, key: &str| is_absent.then(|| format!("{key} is not configured"));
-    let (scim, accounts) = (target.scim.as_ref(), &target.accounts);
+    let scim = if clause.role == Role::Idp { target.provisioning() } else { target.scim.as_ref() };
+    let accounts = &target.accounts;
     if let Some(hook) = need.strip_prefix("admin-hook:").or_else(|| need.strip_prefix("app-hook:")) {
         return absent(!target.hooks.contains_key(hook), &format!("hooks.{hook}"));
     }
