@@ -19,6 +19,7 @@ use crate::model::target::Target;
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
 use crate::set_app;
+use crate::set_receiver;
 use crate::stage::World;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::form::FormAgent;
@@ -88,6 +89,8 @@ pub struct Needs {
     pub roles: Vec<Role>,
     /// Those of them where somebody signs in. Without one there is no browser and no provider.
     pub sign_in: Vec<Role>,
+    /// An identity service provisions into the suite.
+    pub provisioning: bool,
 }
 
 impl Needs {
@@ -98,12 +101,13 @@ impl Needs {
             wanted: plan.tested().map(|clause| clause.id.clone()).collect(),
             roles: plan.roles.clone(),
             sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
+            provisioning: plan.suites.iter().any(|suite| suite.provisioned()),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role] }
+        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role], provisioning: false }
     }
 }
 
@@ -123,7 +127,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in } = needs;
+        let Needs { wanted, roles, sign_in, provisioning } = needs;
         let signs_in = |role: Role| sign_in.contains(&role);
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
@@ -201,11 +205,14 @@ impl Set {
             jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
             random(4).to_lowercase().replace(['-', '_'], "x")
         );
+        let receiver =
+            if provisioning { set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &run_id).await? } else { None };
         let world = World {
             target: target.clone(),
             idp: idp.unwrap_or_default(),
             app: app.map(|app| app.world(&run_id)),
             scim: scim.map(|scim| scim.of_run(&run_id)),
+            receiver,
             embedded: setting.embedded,
             allow_load: setting.allow_load,
             secrets: secrets.clone(),

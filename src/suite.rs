@@ -24,6 +24,9 @@ pub trait Scenario: Send + Sync + 'static {
     const IN_SESSION: bool = false;
     /// It needs a browser: sign-ins, pages. Where no scenario of a plan does, none is started.
     const BROWSER: bool = true;
+    /// An identity service provisions into the suite meanwhile. Such scenarios wait for its cycles: they take no place among the jobs,
+    /// and their limit is that of the cycles.
+    const PROVISIONED: bool = false;
     /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
     const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
@@ -122,6 +125,8 @@ pub trait Suite: Send + Sync {
     fn in_session(&self) -> bool;
     /// It needs a browser.
     fn browser(&self) -> bool;
+    /// An identity service provisions into the suite meanwhile.
+    fn provisioned(&self) -> bool;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<ClauseId>;
     /// Whose clauses they are: a scenario has those of one role.
@@ -170,6 +175,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn browser(&self) -> bool {
         S::BROWSER
+    }
+
+    fn provisioned(&self) -> bool {
+        S::PROVISIONED
     }
 
     fn clauses(&self) -> Vec<ClauseId> {

@@ -12,6 +12,7 @@ pub mod op;
 pub mod provider;
 pub mod relying_party;
 pub mod scim_client;
+pub mod scim_receiver;
 pub mod scim_server;
 pub mod token;
 pub mod twist;
