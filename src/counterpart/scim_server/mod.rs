@@ -4,9 +4,31 @@
 //! identity services provision into. It knows neither sockets nor waiting: who embeds it brings requests and sends responses.
 
 pub mod auth;
+mod call;
+mod check;
+mod discovery;
+mod filter;
+mod local;
+mod matching;
+mod patch;
+mod paths;
+mod problem;
+mod project;
 pub mod quirk;
+mod read;
+mod roles;
+mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
+mod value;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+
+use store::State;
 
 pub use auth::{AuthConfig, Authority, Client, Layout};
 pub use quirk::Quirk;
@@ -118,6 +140,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Does it ask for this departure?
+    pub fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+}
+
 /// A change of a resource, told to the listeners.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -139,105 +168,48 @@ pub type Listener = Box<dyn Fn(&Change) + Send + Sync>;
 /// The service provider. Share it behind an `Arc`.
 pub struct Engine {
     config: Config,
+    state: Mutex<State>,
+    listeners: Mutex<Vec<Arc<Listener>>>,
 }
 
 impl Engine {
     /// An engine without resources.
     pub fn new(config: Config) -> Self {
-        Engine { config }
+        let state = State { roles: config.roles.clone(), first_roles: config.roles.clone(), ..State::default() };
+        Engine { config, state: Mutex::new(state), listeners: Mutex::default() }
+    }
+
+    /// How it behaves.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Does it depart in this way?
     pub fn has(&self, quirk: Quirk) -> bool {
-        self.config.quirks.contains(&quirk)
+        self.config.has(quirk)
     }
 
     /// Answers a request. Never waits, never panics.
-    pub fn handle(&self, _caller: &Caller, _request: &Request) -> Response {
-        Response { status: 501, headers: Vec::new(), body: None }
+    pub fn handle(&self, caller: &Caller, request: &Request) -> Response {
+        let mut state = self.state();
+        let (response, changes) = call::handle(&self.config, &mut state, caller, request);
+        drop(state);
+        self.tell(&changes);
+        response
     }
 
-    /// A user as GET would show it, of whichever tenant.
-    pub fn user(&self, _id: &str) -> Option<Value> {
-        None
+    fn tell(&self, changes: &[Change]) {
+        let listeners = self.listeners().clone();
+        for change in changes {
+            listeners.iter().for_each(|listener| listener(change));
+        }
     }
 
-    /// The users of a tenant, in the order of their creation.
-    pub fn users(&self, _tenant: &str) -> Vec<Value> {
-        Vec::new()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first user of a tenant with this userName, externalId or one of these emails; userName and emails regardless of case.
-    pub fn find_user(&self, _tenant: &str, _attribute: &str, _value: &str) -> Option<Value> {
-        None
+    fn listeners(&self) -> MutexGuard<'_, Vec<Arc<Listener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// A group as GET would show it, of whichever tenant.
-    pub fn group(&self, _id: &str) -> Option<Value> {
-        None
-    }
-
-    /// The groups of a tenant, in the order of their creation.
-    pub fn groups(&self, _tenant: &str) -> Vec<Value> {
-        Vec::new()
-    }
-
-    /// The groups that have this user as a member.
-    pub fn groups_of(&self, _user_id: &str) -> Vec<Value> {
-        Vec::new()
-    }
-
-    /// The values of the roles that a user holds.
-    pub fn roles_of(&self, _user_id: &str) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// The tenant of a user or group.
-    pub fn tenant_of(&self, _id: &str) -> Option<String> {
-        None
-    }
-
-    /// Creates a user, or replaces the one with the same id, past all checks of the protocol; answers the id.
-    pub fn put_user(&self, _tenant: &str, _user: Value) -> String {
-        String::new()
-    }
-
-    /// Changes a user past all checks of the protocol; false when there is none.
-    pub fn change_user(&self, _id: &str, _change: impl FnOnce(&mut Value)) -> bool {
-        false
-    }
-
-    /// Removes a user, also from groups; false when there is none.
-    pub fn remove_user(&self, _id: &str) -> bool {
-        false
-    }
-
-    /// Creates a group, or replaces the one with the same id, past all checks of the protocol; answers the id.
-    pub fn put_group(&self, _tenant: &str, _group: Value) -> String {
-        String::new()
-    }
-
-    /// Changes a group past all checks of the protocol; false when there is none.
-    pub fn change_group(&self, _id: &str, _change: impl FnOnce(&mut Value)) -> bool {
-        false
-    }
-
-    /// Removes a group; false when there is none.
-    pub fn remove_group(&self, _id: &str) -> bool {
-        false
-    }
-
-    /// The roles as they can be assigned.
-    pub fn roles(&self) -> Vec<Role> {
-        Vec::new()
-    }
-
-    /// Replaces the catalogue of roles.
-    pub fn set_roles(&self, _roles: Vec<Role>) {}
-
-    /// Adds a role to the catalogue, or replaces the one with the same value.
-    pub fn add_role(&self, _role: Role) {}
-
-    /// Calls the listener after every change from now on.
-    pub fn on_change(&self, _listener: Listener) {}
 }
