@@ -31,12 +31,13 @@ pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
+pub mod provision;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 47] = [
+static ALL: [&dyn Suite; 50] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -66,6 +67,9 @@ static ALL: [&dyn Suite; 47] = [
     /* SL2    idp  */ &Of::<idp_reauth::Reauth>::new(),
     /* SL2    idp  */ &Of::<idp_commands::CommandsSent>::new(),
     /* SL2    idp  */ &Of::<idp_probe::classes::Classes>::new(),
+    /* AL1    idp  */ &Of::<provision::leaver::Leaver>::new(),
+    /* AL1    idp  */ &Of::<provision::token::Tokens>::new(),
+    /* AL1    idp  */ &Of::<provision::faults::Faults>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
