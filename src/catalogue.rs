@@ -252,7 +252,12 @@ impl Catalogue {
                     return Err(file.fault(span, format!("clause `{}` has a check", clause.id), help));
                 }
                 let building = part.level.is_account();
-                if part.executed && !building && !has_check && clause.how != crate::model::How::Attested && clause.binding != NOT_YET {
+                if part.executed
+                    && !building
+                    && !has_check
+                    && clause.how != crate::model::How::Attested
+                    && clause.binding != NOT_YET
+                {
                     return Err(file.fault(
                         span,
                         format!("clause `{}` has no check", clause.id),

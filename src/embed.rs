@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::counterpart::app::{AppKeys, Defect};
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::embedded_app::{EmbeddedApp, ProviderFor, application, embedded_app};
+use crate::counterpart::embedded_provision::Place;
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::op::dns::Responder;
+use crate::counterpart::provisioner::Lapse;
 use crate::counterpart::twist::Twist;
 use crate::error::Error;
 use crate::model::target::{About, CounterpartAt, Target};
@@ -50,12 +52,16 @@ pub enum Flaw {
     Idp(Twist),
     /// Of the application.
     App(Defect),
+    /// Of the identity service's provisioning side.
+    Provision(Lapse),
 }
 
 impl Flaw {
     /// Every defect, in the order of the catalogue.
     pub fn all() -> impl Iterator<Item = Flaw> {
-        Twist::ALL.iter().copied().map(Flaw::Idp).chain(Defect::ALL.iter().copied().map(Flaw::App))
+        let idp = Twist::ALL.iter().copied().map(Flaw::Idp);
+        let app = Defect::ALL.iter().copied().map(Flaw::App);
+        idp.chain(app).chain(Lapse::ALL.iter().copied().map(Flaw::Provision))
     }
 
     /// The clause that must catch it; for an effect of commands the id without its binding.
@@ -63,13 +69,14 @@ impl Flaw {
         match self {
             Flaw::Idp(twist) => twist.clause(),
             Flaw::App(defect) => defect.clause(),
+            Flaw::Provision(lapse) => lapse.clause(),
         }
     }
 
     /// Whose defect it is.
     pub fn role(self) -> Role {
         match self {
-            Flaw::Idp(_) => Role::Idp,
+            Flaw::Idp(_) | Flaw::Provision(_) => Role::Idp,
             Flaw::App(_) => Role::App,
         }
     }
@@ -95,10 +102,15 @@ pub async fn embed(
     jobs: usize,
 ) -> Result<(Setting, Peers), Error> {
     let Materials { ca, keys, app_keys } = materials.clone();
-    let twists: Vec<Twist> =
+    let mut twists: Vec<Twist> =
         flaws.iter().filter_map(|flaw| if let Flaw::Idp(twist) = flaw { Some(*twist) } else { None }).collect();
     let defects: Vec<Defect> =
         flaws.iter().filter_map(|flaw| if let Flaw::App(defect) = flaw { Some(*defect) } else { None }).collect();
+    let lapses: Vec<Lapse> =
+        flaws.iter().filter_map(|flaw| if let Flaw::Provision(lapse) = flaw { Some(*lapse) } else { None }).collect();
+    if lapses.contains(&Lapse::AccessEndsAtIdpToo) {
+        twists.push(Twist::RefreshStopsForDisabledUser);
+    }
     let occupied =
         |fault: ListenFault| Error::prerequisite(fault.to_string(), "The embedded peers need free ports on 127.0.0.1.");
     let mut target = Target {
@@ -115,7 +127,8 @@ pub async fn embed(
     if roles.contains(&Role::Idp) {
         let public =
             PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
-        let peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
+        let mut peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
+        peer.provision(ca.clone(), Place::default(), &lapses).await.map_err(occupied)?;
         join(&mut target, peer.target.clone());
         secrets.extend(peer.secrets.clone());
         idp = Some(peer);
@@ -167,6 +180,12 @@ fn join(target: &mut Target, peer: Target) {
     target.hooks.extend(peer.hooks);
     target.attest.extend(peer.attest);
     target.idp = target.idp.take().or(peer.idp);
+    if !peer.counterpart.scim_url.is_empty() {
+        target.counterpart.scim_url = peer.counterpart.scim_url;
+        target.counterpart.commands_url = peer.counterpart.commands_url;
+        target.lifecycle = peer.lifecycle;
+    }
+    target.scim = target.scim.take().or(peer.scim);
     if target.target.bindings.is_empty() {
         target.target.bindings = peer.target.bindings;
     }

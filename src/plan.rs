@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, glob, is_off, matches};
 use crate::model::clause::{DELIVERY, NOT_YET};
-use crate::plan_accounts;
 use crate::model::target::{ClientAuth, Idp, Target};
 use crate::model::{Clause, ClauseId, How, Level, Role};
+use crate::plan_accounts;
 use crate::plan_app;
 use crate::suite::Suite;
 use crate::suites;
@@ -133,7 +133,14 @@ impl Plan {
             }
         }
         suites.sort_by_key(|suite| suites::all().iter().position(|known| known.id() == suite.id()));
-        Plan { levels: ask.levels.clone(), roles: ask.roles.clone(), edition: ask.edition.clone(), profile: ask.profile, clauses, suites }
+        Plan {
+            levels: ask.levels.clone(),
+            roles: ask.roles.clone(),
+            edition: ask.edition.clone(),
+            profile: ask.profile,
+            clauses,
+            suites,
+        }
     }
 
     /// The plan of an earlier run, by the fates it recorded, under this edition. What that run did not plan because its own edition does

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::catalogue::Catalogue;
@@ -18,7 +18,7 @@ use crate::model::{Fault, FaultClass};
 use crate::plan::Plan;
 use crate::set_stage::{Needs, Set, Setting};
 use crate::stage::{Stage, World};
-use crate::suite::{Obstacle, Suite};
+use crate::suite::{Obstacle, Suite, comes_after};
 use crate::target_file::hex;
 
 /// No scenario takes longer; one that does hangs on a hostile target.
@@ -79,7 +79,11 @@ pub async fn run(
     let report = Report {
         schema: SCHEMA.into(),
         tool: Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() },
-        catalogue: CatalogueInfo { edition: plan.edition.clone(), profile: plan.profile.map(|profile| profile.name().into()), digest: catalogue.digest.clone() },
+        catalogue: CatalogueInfo {
+            edition: plan.edition.clone(),
+            profile: plan.profile.map(|profile| profile.name().into()),
+            digest: catalogue.digest.clone(),
+        },
         run: RunInfo {
             id: world.run_id.clone(),
             started_at: started.0,
@@ -118,23 +122,21 @@ async fn play(
 ) -> (Vec<Observation>, bool) {
     let places = Arc::new(Semaphore::new(jobs));
     let mut waiting: Vec<&'static dyn Suite> = plan.suites.clone();
+    waiting.sort_by_key(|suite| !suite.timed());
     let mut ended: BTreeSet<&str> = BTreeSet::new();
     let mut running = JoinSet::new();
     let mut names: BTreeMap<tokio::task::Id, (&'static str, Instant)> = BTreeMap::new();
     let mut observations: Vec<Observation> = Vec::new();
     let planned: Vec<&'static dyn Suite> = plan.suites.clone();
-    let last = |suite: &dyn Suite| suite.after().contains(&"*");
     loop {
         let mut later = Vec::new();
         for suite in waiting {
-            let ready = planned.iter().all(|other| {
-                let named = suite.after().contains(&other.id());
-                let before_last = last(suite) && !last(*other);
-                (!named && !before_last) || ended.contains(other.id())
-            });
+            let ready = planned.iter().all(|other| !comes_after(suite, *other) || ended.contains(other.id()));
             if ready {
                 let (world, places, events) = (world.clone(), places.clone(), events.clone());
-                let handle = running.spawn(async move { one(suite, world, places, events).await });
+                // Taken here, so that those who come first in the list do start first.
+                let place = if suite.timed() { places.clone().try_acquire_owned().ok() } else { None };
+                let handle = running.spawn(async move { one(suite, world, places, place, events).await });
                 names.insert(handle.id(), (suite.id(), Instant::now()));
             } else {
                 later.push(suite);
@@ -164,14 +166,25 @@ async fn play(
     }
 }
 
-async fn one(suite: &'static dyn Suite, world: Arc<World>, places: Arc<Semaphore>, events: Sink) -> Observation {
+async fn one(
+    suite: &'static dyn Suite,
+    world: Arc<World>,
+    places: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+    events: Sink,
+) -> Observation {
     let _turn = if suite.in_session() { Some(world.session.clone().lock_owned().await) } else { None };
-    let _place = if suite.provisioned() { None } else { Some(places.acquire_owned().await) };
+    let _place = match place {
+        // It waits for cycles, not for the machine.
+        None if suite.provisioned() => None,
+        None => places.acquire_owned().await.ok(),
+        taken => taken,
+    };
     // A scenario of provisioning passes through several cycles.
     let cycles = if suite.provisioned() { world.patience(world.target.lifecycle.cycle_s) * CYCLES } else { Duration::ZERO };
     let limit = SCENARIO_LIMIT + cycles;
     events(Event::Started { scenario: suite.id().into(), title: suite.title().into() });
-    let stage = Stage::new(world, suite.id());
+    let stage = Stage::new(world, suite.id()).timed(suite.timed());
     let clock = Instant::now();
     let outcome = match tokio::time::timeout(limit, suite.play(&stage)).await {
         Ok(outcome) => outcome,

@@ -70,6 +70,11 @@ fn authority(setting: &Setting, url: &str) -> Result<Option<Arc<TestCa>>, Error>
         return Ok(None);
     }
     let at = &setting.target.counterpart;
+    if setting.embedded && at.ca.is_none() {
+        // The hooks of the embedded directory are told of it.
+        let ca = TestCa::new("ipsie-conform receiver authority").map_err(|error| Error::Suite { message: error.to_string() })?;
+        return Ok(Some(Arc::new(ca)));
+    }
     let help = "`ipsie-conform init --role app` makes the two files; the identity service must trust the certificate. On loopback http will do.";
     let missing = |name: &str| Error::usage(format!("counterpart.{name} is not configured"), help);
     let cert = secret(setting, "counterpart.ca", at.ca.as_ref())?.ok_or_else(|| missing("ca"))?;

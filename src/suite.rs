@@ -17,8 +17,12 @@ pub trait Scenario: Send + Sync + 'static {
     const ID: &'static str;
     /// One line: what it does.
     const TITLE: &'static str;
-    /// Scenarios that must have ended before this one starts, where they are part of the plan; `*` for all others.
+    /// Scenarios that must have ended before this one starts, where they are part of the plan. `*` stands for all others that do not say
+    /// `*` themselves, `-name` takes one of them away.
     const AFTER: &'static [&'static str] = &[];
+    /// It waits most of the time, and its visits are due at certain times: it starts before the others, and its visits at an application
+    /// go before theirs.
+    const TIMED: bool = false;
     /// It works in the main user's browser session. Such scenarios are played one at a time: with two authorization requests in
     /// flight, products mix up the session's cookies and grants, and a code is refused for the wrong reason.
     const IN_SESSION: bool = false;
@@ -121,6 +125,8 @@ pub trait Suite: Send + Sync {
     fn title(&self) -> &'static str;
     /// Scenarios that must have ended before.
     fn after(&self) -> &'static [&'static str];
+    /// It starts first, and its visits go before those of others.
+    fn timed(&self) -> bool;
     /// It works in the main user's browser session.
     fn in_session(&self) -> bool;
     /// It needs a browser.
@@ -138,6 +144,13 @@ pub trait Suite: Send + Sync {
     fn play<'a>(&'a self, stage: &'a Stage) -> BoxFuture<'a, Result<Value, Obstacle>>;
     /// Judges what was seen. An error means that the value is not of this scenario's form.
     fn judge(&self, seen: &Value) -> Result<Vec<(ClauseId, Judgement)>, serde_json::Error>;
+}
+
+/// Does `suite` start only when `other` has ended, where both are planned?
+pub fn comes_after(suite: &dyn Suite, other: &dyn Suite) -> bool {
+    let last = |suite: &dyn Suite| suite.after().contains(&"*");
+    let excepted = suite.after().iter().any(|term| term.strip_prefix('-') == Some(other.id()));
+    suite.after().contains(&other.id()) || (last(suite) && !last(other) && !excepted)
 }
 
 /// Wraps a [`Scenario`] into a [`Suite`].
@@ -167,6 +180,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn after(&self) -> &'static [&'static str] {
         S::AFTER
+    }
+
+    fn timed(&self) -> bool {
+        S::TIMED
     }
 
     fn in_session(&self) -> bool {

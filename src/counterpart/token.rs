@@ -266,32 +266,31 @@ impl Stage {
         seen
     }
 
-    /// Verifies with the published keys; they are fetched once more before a signature is called bad (rotation).
+    /// Verifies with the published keys. Before a signature is called bad they are fetched once more (rotation), once per run: a service
+    /// whose ID tokens never verify is not asked for its keys at each login.
     pub async fn verify(&self, jws: &jose::Jws) -> Result<Value, String> {
-        let (set, again) = {
-            let jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
-            (jwks.set.clone(), jwks.again)
-        };
-        if !set["keys"].is_array() {
-            return Err(NO_JWKS.into());
+        let known = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.again || !known.set["keys"].is_array() {
+            return verified(jws, &known.set);
         }
-        let first = jws.verify(&set).map_err(|error| error.to_string());
-        if first.is_ok() || again {
-            return first;
-        }
-        let Ok(url) = self.world.endpoint("jwks_uri") else { return first };
-        let Ok(reply) = self.world.http.send(self.scenario, "JWK Set again: a signature did not verify", Ask::get(url)).await
-        else {
-            return first;
-        };
-        // An error page in place of the keys says nothing of the signature.
-        let Some(set) = reply.json().filter(|set| reply.status == 200 && set["keys"].is_array()) else {
-            return Err(NO_JWKS.into());
-        };
-        let mut jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
-        jwks.set = set.clone();
-        jwks.again = true;
-        jws.verify(&set).map_err(|error| error.to_string())
+        self.verify_now(jws).await
+    }
+
+    /// As [`Stage::verify`], for what arrives late in a run: a key may have been changed since the keys were fetched, even again.
+    pub async fn verify_now(&self, jws: &jose::Jws) -> Result<Value, String> {
+        let known = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner).set.clone();
+        verified_or_rotated(jws, &known, async || {
+            let url = self.world.endpoint("jwks_uri").ok()?;
+            let what = "JWK Set again: a signature did not verify";
+            let reply = self.world.http.send(self.scenario, what, Ask::get(url)).await.ok()?;
+            // An error page in place of the keys says nothing of the signature.
+            let set = reply.json().filter(|set| reply.status == 200 && set["keys"].is_array())?;
+            let mut jwks = self.world.jwks.lock().unwrap_or_else(PoisonError::into_inner);
+            jwks.set = set.clone();
+            jwks.again = true;
+            Some(set)
+        })
+        .await
     }
 
     /// A UserInfo request with a token in the header, as a DPoP or Bearer token; nonce challenges are followed.
@@ -332,9 +331,55 @@ pub fn http_date(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second())
 }
 
+/// Verifies with these keys.
+fn verified(jws: &jose::Jws, set: &Value) -> Result<Value, String> {
+    if !set["keys"].is_array() {
+        return Err(NO_JWKS.into());
+    }
+    jws.verify(set).map_err(|error| error.to_string())
+}
+
+/// Verifies with the known keys, and before the signature is called bad with those that are published now. Where these cannot be had,
+/// nothing is known of the signature.
+async fn verified_or_rotated(
+    jws: &jose::Jws,
+    known: &Value,
+    published: impl AsyncFnOnce() -> Option<Value>,
+) -> Result<Value, String> {
+    if let Ok(key) = verified(jws, known) {
+        return Ok(key);
+    }
+    published().await.map_or_else(|| Err(NO_JWKS.into()), |set| verified(jws, &set))
+}
+
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::Algorithm;
+
     use super::*;
+    use crate::wire::jose::SigningKey;
+
+    #[tokio::test]
+    async fn a_key_that_was_changed_meanwhile_is_fetched_before_a_signature_is_called_bad() {
+        let key = |kid: &str| SigningKey::generate(kid, Algorithm::ES256).unwrap();
+        let set = |keys: &[&SigningKey]| json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()});
+        let (old, new, same_kid) = (key("old"), key("new"), key("old"));
+        let signed = |key: &SigningKey, kid: &str| {
+            jose::read(&key.sign(&json!({"alg": "ES256", "kid": kid}), &json!({"sub": "u"}))).unwrap()
+        };
+        let known = set(&[&old]);
+        let unasked = async || -> Option<Value> { panic!("the known key verifies it") };
+        assert!(verified_or_rotated(&signed(&old, "old"), &known, unasked).await.is_ok());
+        // An unknown kid, and a known one with another key behind it.
+        assert!(verified_or_rotated(&signed(&new, "new"), &known, async || Some(set(&[&old, &new]))).await.is_ok());
+        assert!(verified_or_rotated(&signed(&same_kid, "old"), &known, async || Some(set(&[&same_kid]))).await.is_ok());
+        // A set that could not be fetched at first.
+        assert!(verified_or_rotated(&signed(&new, "new"), &Value::Null, async || Some(set(&[&new]))).await.is_ok());
+        let bad = verified_or_rotated(&signed(&new, "new"), &known, async || Some(known.clone())).await;
+        assert!(bad.is_err_and(|why| why != NO_JWKS));
+        let unknown = verified_or_rotated(&signed(&new, "new"), &known, async || None).await;
+        assert_eq!(unknown, Err(NO_JWKS.into()));
+    }
 
     #[test]
     fn http_dates_are_read() {

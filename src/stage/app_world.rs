@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use tokio::sync::{RwLock, Semaphore};
+
 use super::World;
 use super::browser::{Button, Landing};
 use super::oracle::{Rule, place, same_origin};
+use super::turn::places;
 use crate::counterpart::provider::{Provider, Subject};
 use crate::model::ExchangeId;
 use crate::model::target::App;
@@ -31,6 +34,11 @@ pub struct AppWorld {
     pub signed_in: Mutex<BTreeSet<String>>,
     /// Held by the one scenario at a time that sends session commands.
     pub commands: Arc<tokio::sync::Mutex<()>>,
+    /// Shared by whoever keeps sessions for long; held alone by whoever calls a hook that may restart the application, which would end
+    /// them. Taken before the provider's gate.
+    pub sessions: RwLock<()>,
+    /// Room for logins at the same time.
+    pub places: Arc<Semaphore>,
 }
 
 /// A cookie that the application set.
@@ -85,6 +93,8 @@ impl AppWorld {
             cookies: Mutex::default(),
             signed_in: Mutex::default(),
             commands: Arc::default(),
+            sessions: RwLock::default(),
+            places: places(),
         }
     }
 

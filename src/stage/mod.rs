@@ -19,11 +19,13 @@ pub mod raw;
 pub mod recorder;
 pub mod redact;
 pub mod resolve;
+pub mod scim_token;
 pub mod scim_world;
 pub mod secrets;
 #[cfg(test)]
 mod test_servers;
 pub mod tls;
+pub mod turn;
 pub mod visitor;
 pub mod world;
 
@@ -41,6 +43,8 @@ pub struct Stage {
     pub world: Arc<World>,
     /// The scenario's name, written on everything it causes.
     pub scenario: &'static str,
+    /// Its visits are due at certain times: they go before those of others.
+    timed: bool,
     held: AtomicU32,
     failed: AtomicU32,
     waited_ms: AtomicU64,
@@ -49,7 +53,12 @@ pub struct Stage {
 impl Stage {
     /// A handle for this scenario.
     pub fn new(world: Arc<World>, scenario: &'static str) -> Self {
-        Stage { world, scenario, held: AtomicU32::new(0), failed: AtomicU32::new(0), waited_ms: AtomicU64::new(0) }
+        Stage { world, scenario, timed: false, held: AtomicU32::new(0), failed: AtomicU32::new(0), waited_ms: AtomicU64::new(0) }
+    }
+
+    /// The same for a scenario whose visits are due at certain times, or not.
+    pub fn timed(self, timed: bool) -> Self {
+        Stage { timed, ..self }
     }
 
     /// Is this clause to be decided in this run? A scenario leaves out what nobody asked for.

@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::http::Ask;
 use super::recorder::Recorder;
+use super::scim_token::AuthorizationServer;
 use super::secrets::Secrets;
 use super::{Stage, World};
 use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, quoted};
@@ -21,11 +22,22 @@ pub struct ScimWorld {
     token: Option<String>,
     second_token: Option<String>,
     run_id: String,
-    /// Access token of a token request, for the layouts that have one.
-    pub granted: tokio::sync::Mutex<Option<String>>,
+    /// Access tokens of token requests, of the first and the second tenant.
+    pub granted: [tokio::sync::Mutex<Option<Granted>>; 2],
+    /// The application's authorization server, once it was looked for.
+    pub server: OnceCell<AuthorizationServer>,
     made: Mutex<Vec<Made>>,
     sentinel: OnceCell<Result<Answer, Obstacle>>,
     documents: OnceCell<Documents>,
+}
+
+/// An access token and when it ends.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The token.
+    pub token: String,
+    /// Its end.
+    pub until: std::time::Instant,
 }
 
 /// A resource that the run made and that must be gone afterwards.
@@ -37,6 +49,14 @@ struct Made {
     id: String,
     /// `userName` or `displayName`.
     name: String,
+    /// In the second tenant.
+    second: bool,
+}
+
+impl Made {
+    fn bearer(&self) -> Bearer {
+        if self.second { Bearer::Second } else { Bearer::Own }
+    }
 }
 
 /// The three discovery documents, fetched once.
@@ -76,7 +96,8 @@ impl ScimWorld {
             second_token: read("second_token", &scim.second_token)?,
             scim,
             run_id: String::new(),
-            granted: tokio::sync::Mutex::default(),
+            granted: Default::default(),
+            server: OnceCell::new(),
             made: Mutex::default(),
             sentinel: OnceCell::new(),
             documents: OnceCell::new(),
@@ -100,12 +121,21 @@ impl ScimWorld {
 
     fn note(&self, call: &Call, answer: &Answer) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if call.method == "POST" && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles") && (answer.ok() || answer.status == 0) {
+        if call.method == "POST"
+            && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles")
+            && (answer.ok() || answer.status == 0)
+        {
             let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
             let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
-            made.push(Made { place: call.path.clone(), id: answer.id().to_owned(), name: name.to_owned() });
+            made.push(Made {
+                place: call.path.clone(),
+                id: answer.id().to_owned(),
+                name: name.to_owned(),
+                second: call.bearer == Bearer::Second,
+            });
         } else if call.method == "DELETE" && (answer.ok() || answer.status == 404) {
-            made.retain(|known| format!("{}/{}", known.place, known.id) != call.path);
+            let second = call.bearer == Bearer::Second;
+            made.retain(|known| known.second != second || format!("{}/{}", known.place, known.id) != call.path);
         }
     }
 }
@@ -146,7 +176,11 @@ impl Stage {
         Ok(answer)
     }
 
-    async fn scim_token(&self, bearer: &Bearer) -> Result<Option<String>, Obstacle> {
+    /// The token that a request carries.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn scim_token(&self, bearer: &Bearer) -> Result<Option<String>, Obstacle> {
         let world = self.scim()?;
         match bearer {
             Bearer::Nobody => Ok(None),
@@ -202,7 +236,8 @@ impl Stage {
             .documents
             .get_or_try_init(|| async {
                 let (config, types, schemas) =
-                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas")).await;
+                    futures_util::future::join3(fetch("/ServiceProviderConfig"), fetch("/ResourceTypes"), fetch("/Schemas"))
+                        .await;
                 Ok(Documents { config: config?, types: types?, schemas: schemas? })
             })
             .await
@@ -216,7 +251,8 @@ impl Stage {
         let (groups, others): (Vec<Made>, Vec<Made>) = left.into_iter().partition(|made| made.place == "/Groups");
         for made in groups.into_iter().chain(others) {
             for id in self.scim_ids(&made).await {
-                let gone = self.scim_send("clean-up", Call::delete(format!("{}/{id}", made.place))).await;
+                let call = Call::delete(format!("{}/{id}", made.place)).by(made.bearer());
+                let gone = self.scim_send("clean-up", call).await;
                 if !gone.is_ok_and(|answer| answer.ok() || answer.status == 404) {
                     self.note(format!("could not be removed at the target: {}/{id} ({})", made.place, made.name));
                 }
@@ -230,18 +266,10 @@ impl Stage {
             return vec![made.id.clone()];
         }
         let attribute = if made.place == "/Users" { "userName" } else { "displayName" };
-        let call = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name)));
+        let call = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name))).by(made.bearer());
         let Ok(answer) = self.scim_send("clean-up", call).await else { return Vec::new() };
         // A server that ignores filters must not lose anybody else's resources.
         let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str() == Some(made.name.as_str()));
         ours.filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
-    }
-
-    /// An access token of a token request, kept for the run.
-    ///
-    /// # Errors
-    /// The authorization server gave none.
-    async fn scim_grant(&self, _second: bool) -> Result<String, Obstacle> {
-        Err(Obstacle::config("token requests are not configured", "Use scim.auth = \"bearer\" with scim.token."))
     }
 }

@@ -251,8 +251,7 @@ impl Stage {
 
     /// One login in a fresh browser, while nobody disturbs the provider.
     pub async fn attempt(&self, script: Script, label: &str) -> Result<(Visitor, Attempt), Obstacle> {
-        let app = self.app()?;
-        let _undisturbed = app.provider.shared().await;
+        let _undisturbed = self.undisturbed().await?;
         let visitor = Visitor::new(self, label).await?;
         let attempt = visitor.sign_in(self, script, label).await?;
         Ok((visitor, attempt))

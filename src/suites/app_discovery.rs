@@ -77,8 +77,9 @@ impl Scenario for Discovery {
     type Seen = Seen;
     const ID: &'static str = "app-discovery";
     const TITLE: &'static str = "lets the metadata of an issuer name another issuer, and starts logins";
-    // The hook may restart the application, which ends the sessions that other scenarios look at.
-    const AFTER: &'static [&'static str] = &["*"];
+    // The hook may restart the application, which ends the sessions that other scenarios look at. Those of app-session are waited for
+    // only where there is the hook.
+    const AFTER: &'static [&'static str] = &["*", "-app-session"];
     const CHECKS: &'static [Check<Seen>] = &[Check::new("sl1.app.discovery-issuer-mismatch", a_mismatching_issuer_is_refused)];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
@@ -89,12 +90,17 @@ impl Scenario for Discovery {
             None => Connection { which: 0, start: app.app.start().to_owned(), issuer: main, other: second },
         };
         let mut seen = Seen { hook: stage.world.target.hooks.contains_key(RELOAD), ..Seen::default() };
+        let _no_sessions = if seen.hook { Some(app.sessions.write().await) } else { None };
         let before = control(stage, &connection).await?;
-        let reloads = reload(stage).await?.is_none_or(|(done, _)| done);
+        let reloads = {
+            let _undisturbed = stage.undisturbed().await?;
+            reload(stage).await?.is_none_or(|(done, _)| done)
+        };
         let undo = seen.hook.then(|| stage.undo_later(RELOAD, &[]));
         seen.mismatches.push(mismatch(stage, &connection, &connection.other, false).await?);
         seen.mismatches.push(mismatch(stage, &connection, &format!("{}/", connection.issuer), true).await?);
         if let Some(undo) = undo {
+            let _undisturbed = stage.undisturbed().await?;
             stage.undo_now(undo).await;
         }
         seen.held = before & control(stage, &connection).await? & reloads;
@@ -112,7 +118,7 @@ async fn reload(stage: &Stage) -> Result<Option<(bool, ExchangeId)>, Obstacle> {
 }
 
 async fn control(stage: &Stage, connection: &Connection) -> Result<bool, Obstacle> {
-    let _undisturbed = stage.app()?.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let login = login(stage, connection, None, "control: login with the right metadata").await?;
     Ok(stage.control(login.attempt.signed_in()))
 }

@@ -1,6 +1,8 @@
 //! app-login: two ordinary logins, then every login of the run looked at together: requests, proofs, assertions, cookies, and what the
 //! browser was given.
 
+use std::sync::PoisonError;
+
 use serde::{Deserialize, Serialize};
 
 use crate::counterpart::provider::Script;
@@ -77,7 +79,7 @@ impl Scenario for Login {
         let app = stage.app()?;
         let mut logins = Vec::new();
         {
-            let _undisturbed = app.provider.shared().await;
+            let _undisturbed = stage.undisturbed().await?;
             // Twice in one browser, and in another one: challenges, nonces and cookies of one browser must differ as well.
             let first = Visitor::new(stage, "first browser").await?;
             logins.push(first.sign_in(stage, Script::of(&app.users[0]), "login").await?);
@@ -85,8 +87,9 @@ impl Scenario for Login {
                 first.open(stage, &app.app.logout_url, "logout").await?;
             }
             logins.push(first.sign_in(stage, Script::of(&app.users[0]), "second login in the same browser").await?);
-            // Enough of them for an estimate of randomness, whatever else the run does.
-            let others = (2..=FEW).map(|number| async move {
+            // Enough of them for an estimate of randomness, where the rest of the run did not bring as many.
+            let known = app.signed_in.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let others = (known.max(1)..FEW).map(|number| async move {
                 let other = Visitor::new(stage, "other browser").await?;
                 other.sign_in(stage, Script::of(&app.users[1]), &format!("login in another browser ({number})")).await
             });

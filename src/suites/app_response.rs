@@ -118,7 +118,7 @@ async fn cross(stage: &Stage) -> Result<(Option<Fed>, Option<Fed>), Obstacle> {
 
 async fn crossed(stage: &Stage, with_own_state: bool) -> Result<Option<Fed>, Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let first = Visitor::new(stage, "browser 1 of an attacker").await?;
     let second = Visitor::new(stage, "browser 2 of a victim").await?;
     let own = first.hold(stage, "browser 1 starts a login").await?;
@@ -143,7 +143,7 @@ fn with_state(url: &str, state: &str) -> String {
 /// A response that the token endpoint would honour any number of times: first where it belongs, then again elsewhere.
 async fn replay(stage: &Stage, again: bool) -> Result<(Option<Fed>, Replay), Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let visitor = Visitor::new(stage, "response given to its own browser").await?;
     let Some(request) = visitor.hold(stage, "a login whose response is kept back").await? else {
         return Ok((None, Replay::default()));

@@ -120,7 +120,7 @@ async fn two_tenants(stage: &Stage) -> Result<Pair, Obstacle> {
 async fn login_at_second(stage: &Stage, user: &Subject, label: &str) -> Result<Attempt, Obstacle> {
     let app = stage.app()?;
     let start = app.app.second.as_ref().map(|second| second.start_url.clone()).unwrap_or_default();
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let visitor = Visitor::new(stage, label).await?;
     app.provider.tell(&visitor.id, Script::of(user).answer());
     stage.world.recorder.login_typed();

@@ -87,9 +87,9 @@ impl Scenario for Tls {
     type Seen = Seen;
     const ID: &'static str = "app-tls";
     const TITLE: &'static str = "shows bad certificates and TLS 1.1 to the application's back channel";
-    // While it works, nothing behind the token endpoint or the metadata's host works: commands, refreshes and reloads of others would
-    // fail. The provider's lock keeps logins away, and the order everything else.
-    const AFTER: &'static [&'static str] = &["*", "app-discovery"];
+    // While it works, nothing behind the token endpoint or the metadata's host works: the application could not check commands. The
+    // provider's lock keeps logins, the looks of app-session and the reloads of app-discovery away, and the order everything else.
+    const AFTER: &'static [&'static str] = &["*", "-app-session"];
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new(TOKEN, checks::bad_certificates_end_the_login),
         Check::new(DISCOVERY, checks::metadata_is_not_fetched_over_bad_certificates),
@@ -177,6 +177,8 @@ impl Drop for Shown<'_> {
 
 /// One reload of the metadata per bad certificate, each between reloads with a good one, which also give the metadata back.
 async fn discovery(stage: &Stage, app: &AppWorld) -> Result<Discovery, Obstacle> {
+    // The hook may restart the application.
+    let _no_sessions = app.sessions.write().await;
     let _alone = app.provider.exclusive().await;
     let first = reload(stage, app, Face::Good, None).await?;
     let Some(hello) = fetched(&first.connections) else {

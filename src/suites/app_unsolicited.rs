@@ -100,7 +100,7 @@ impl Scenario for Unsolicited {
 /// A valid code without state, with a made-up one, and with that of a transaction which another browser finished.
 async fn codes(stage: &Stage, finished: &Authorization, at: &str) -> Result<Vec<Fed>, Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let issuer = app.provider.issuer();
     let script = Script::of(&app.users[0]);
     let bring = |pairs: &[(&str, &str)]| match finished.get("response_mode") {
@@ -129,7 +129,7 @@ async fn codes(stage: &Stage, finished: &Authorization, at: &str) -> Result<Vec<
 /// Valid ID tokens at every place that might listen, by every way of a browser.
 async fn id_tokens(stage: &Stage, redirect_uri: &str) -> Result<Vec<Fed>, Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let places = [
         ("redirect URI", redirect_uri),
         ("login initiation endpoint", app.app.initiate_login_uri.as_str()),
@@ -159,7 +159,7 @@ async fn id_tokens(stage: &Stage, redirect_uri: &str) -> Result<Vec<Fed>, Obstac
 /// The initiation endpoint with `iss` only, and with an assertion beside it.
 async fn initiated(stage: &Stage) -> Result<Initiated, Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let (at, issuer) = (app.app.initiate_login_uri.as_str(), app.provider.issuer());
     let script = Script::of(&app.users[0]);
 
@@ -186,7 +186,7 @@ async fn initiated(stage: &Stage) -> Result<Initiated, Obstacle> {
 async fn second(stage: &Stage) -> Result<Option<Second>, Obstacle> {
     let app = stage.app()?;
     let other = stage.attempt(Script::of(&app.users[1]), "login of user 2").await?.1;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let visitor = Visitor::new(stage, "transaction completed twice").await?;
     let Some(request) = visitor.hold(stage, "a login whose response is kept back").await? else { return Ok(None) };
     let response = |user: usize| {

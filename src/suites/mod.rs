@@ -32,12 +32,16 @@ pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
 pub mod provision;
+pub mod scim_channel;
+pub mod scim_inventory;
+pub mod scim_tenants;
+pub mod scim_token;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 50] = [
+static ALL: [&dyn Suite; 61] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -70,6 +74,13 @@ static ALL: [&dyn Suite; 50] = [
     /* AL1    idp  */ &Of::<provision::leaver::Leaver>::new(),
     /* AL1    idp  */ &Of::<provision::token::Tokens>::new(),
     /* AL1    idp  */ &Of::<provision::faults::Faults>::new(),
+    /* AL1    idp  */ &Of::<provision::commands::Commands>::new(),
+    /* AL1    idp  */ &Of::<provision::sign_in::SignIn>::new(),
+    /* AL1    idp  */ &Of::<provision::last::Last>::new(),
+    /* AL2    idp  */ &Of::<provision::joiner::Joiner>::new(),
+    /* AL2    idp  */ &Of::<provision::groups::Groups>::new(),
+    /* AL2    idp  */ &Of::<provision::sync::Sync>::new(),
+    /* AL3    idp  */ &Of::<provision::roles::Roles>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
@@ -89,6 +100,10 @@ static ALL: [&dyn Suite; 50] = [
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::OpCommands>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::BackchannelLogout>>::new(),
     /* SL2    app  */ &Of::<app_command::AppCommand<app_command::delivery::TokenRevocation>>::new(),
+    /* AL1    app  */ &Of::<scim_channel::Channel>::new(),
+    /* AL1    app  */ &Of::<scim_token::Tokens>::new(),
+    /* AL1    app  */ &Of::<scim_tenants::Tenants>::new(),
+    /* AL1    app  */ &Of::<scim_inventory::Inventory>::new(),
 ];
 
 /// The table.
@@ -99,4 +114,51 @@ pub fn all() -> &'static [&'static dyn Suite] {
 /// Scenarios that others start from: played also when none of their own clauses was asked for.
 pub fn is_base(scenario: &str) -> bool {
     scenario == "idp-login"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::suite::comes_after;
+
+    #[test]
+    fn every_scenario_gets_its_turn() {
+        let mut ended = BTreeSet::new();
+        loop {
+            let ready: Vec<&str> = all()
+                .iter()
+                .filter(|suite| !ended.contains(suite.id()))
+                .filter(|suite| all().iter().all(|other| !comes_after(**suite, *other) || ended.contains(other.id())))
+                .map(|suite| suite.id())
+                .collect();
+            if ready.is_empty() {
+                break;
+            }
+            ended.extend(ready);
+        }
+        let stuck: Vec<&str> = all().iter().map(|suite| suite.id()).filter(|id| !ended.contains(id)).collect();
+        assert!(stuck.is_empty(), "these wait for each other: {}", stuck.join(", "));
+    }
+
+    #[test]
+    fn every_term_names_a_scenario() {
+        for suite in all() {
+            for term in suite.after().iter().filter(|term| **term != "*") {
+                let name = term.strip_prefix('-').unwrap_or(term);
+                assert!(all().iter().any(|other| other.id() == name), "{}: {term}", suite.id());
+                assert!(!term.starts_with('-') || suite.after().contains(&"*"), "{}: {term} without *", suite.id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_all_that_do_not_say_it_themselves() {
+        let named = |id: &str| *all().iter().find(|suite| suite.id() == id).unwrap();
+        assert!(comes_after(named("app-login"), named("app-session")));
+        assert!(comes_after(named("app-tls"), named("app-subject")));
+        assert!(!comes_after(named("app-tls"), named("app-session")));
+        assert!(!comes_after(named("app-tls"), named("app-login")));
+    }
 }

@@ -106,7 +106,8 @@ impl Answer {
     /// It is a SCIM error with its status as a string (RFC 7644 3.12).
     pub fn is_scim_error(&self) -> bool {
         let schemas = self.body["schemas"].as_array();
-        let named = schemas.is_some_and(|all| all.iter().any(|schema| schema.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(ERROR))));
+        let named = schemas
+            .is_some_and(|all| all.iter().any(|schema| schema.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(ERROR))));
         named && self.body["status"].as_str() == Some(self.status.to_string().as_str())
     }
 

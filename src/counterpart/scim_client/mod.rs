@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod person;
+pub mod token;
 
 use serde_json::{Value, json};
 

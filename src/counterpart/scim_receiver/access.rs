@@ -49,6 +49,8 @@ pub struct Desk {
     pub layout: ScimAuth,
     /// Issuer of the suite's authorization server.
     pub issuer: String,
+    /// Its token endpoint.
+    pub token_endpoint: String,
     /// `aud` of the identity service's access tokens.
     pub audience: String,
     /// Their `iss`; empty for any.
@@ -63,10 +65,11 @@ pub struct Desk {
 
 impl Desk {
     /// Nothing asked yet.
-    pub fn new(layout: ScimAuth, issuer: String, token: Option<String>) -> Self {
+    pub fn new(layout: ScimAuth, issuer: String, token_endpoint: String, token: Option<String>) -> Self {
         Desk {
             layout,
             issuer,
+            token_endpoint,
             audience: String::new(),
             token_issuer: String::new(),
             token,
@@ -98,7 +101,7 @@ impl Desk {
         let named = if self.mismatch.load(Ordering::SeqCst) { format!("{}/other", self.issuer) } else { self.issuer.clone() };
         json!({
             "issuer": named,
-            "token_endpoint": format!("{}/token", self.issuer),
+            "token_endpoint": self.token_endpoint,
             "grant_types_supported": ["urn:ietf:params:oauth:grant-type:jwt-bearer", "client_credentials"],
             "token_endpoint_auth_methods_supported": ["private_key_jwt", "none"],
             "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "EdDSA", "RS256"],
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_static_token_is_compared() {
-        let desk = Desk::new(ScimAuth::Bearer, String::new(), Some("good".into()));
+        let desk = Desk::new(ScimAuth::Bearer, String::new(), String::new(), Some("good".into()));
         assert_eq!(desk.access("Bearer good"), Access::Granted);
         assert_eq!(desk.access("bearer bad"), Access::BadToken);
         assert_eq!(desk.access("Basic good"), Access::NoToken);
@@ -191,7 +194,7 @@ mod tests {
 
     #[test]
     fn issued_tokens_are_good_and_token_requests_are_noted() {
-        let desk = Desk::new(ScimAuth::AppAs, "https://as.test".into(), None);
+        let desk = Desk::new(ScimAuth::AppAs, "https://as.test".into(), "https://as.test/token".into(), None);
         let form = vec![("assertion".to_owned(), "a.b.c".to_owned())];
         let asked = TokenAsked { at: Instant::now(), form, scheme: String::new(), exchange: "x1".into() };
         let answer = desk.grant(asked);
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn access_tokens_of_the_identity_service_are_verified() {
         let key = SigningKey::generate("k", Algorithm::ES256).unwrap();
-        let mut desk = Desk::new(ScimAuth::IdpAs, String::new(), None);
+        let mut desk = Desk::new(ScimAuth::IdpAs, String::new(), String::new(), None);
         desk.audience = "https://scim.test".into();
         desk.set_keys(json!({"keys": [key.jwk()]}));
         let now = jiff::Timestamp::now().as_second();

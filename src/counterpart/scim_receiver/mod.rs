@@ -10,7 +10,6 @@ mod serve;
 pub mod strict;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -37,6 +36,8 @@ pub const TENANT: &str = "suite";
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// Most resources on a page of users or groups.
 const PAGE: usize = 100;
+/// Roles on a page: three of them take two.
+const ROLE_PAGE: u64 = 2;
 /// Users that nobody provisioned: a few that look like accounts, and enough for several pages.
 const UNMANAGED: usize = 250;
 
@@ -74,6 +75,8 @@ pub struct Receiver {
     pub commands: Arc<CommandDesk>,
     /// The TLS endpoint, where the URL is https.
     pub front: Option<Front>,
+    /// DER certificate of the authority that signs its certificates; empty where the URL is http.
+    pub authority: Vec<u8>,
     hall: Arc<Hall>,
     pool: Mutex<Vec<String>>,
     _server: AsyncServer,
@@ -93,8 +96,7 @@ pub(crate) struct Hall {
     base: String,
     /// Path of the command endpoint; empty for none.
     command_path: String,
-    cursor_only: AtomicBool,
-    role_page: AtomicU8,
+    paging: Mutex<Paging>,
     /// Texts in requests by which they belong to a scenario.
     tags: Mutex<Vec<(String, &'static str)>>,
     unmanaged: Vec<String>,
@@ -116,8 +118,10 @@ impl Receiver {
             ..Config::default()
         });
         let unmanaged = unmanaged(&engine, &config.run_id);
-        let mut desk = Desk::new(config.auth, origin.clone(), config.token);
-        desk.audience = if config.audience.is_empty() { config.scim_url.clone() } else { config.audience };
+        let scim_url = config.scim_url.trim_end_matches('/');
+        // The interface is the issuer of its authorization server, whose token endpoint stands beside it.
+        let mut desk = Desk::new(config.auth, scim_url.to_owned(), format!("{origin}/token"), config.token);
+        desk.audience = if config.audience.is_empty() { scim_url.to_owned() } else { config.audience };
         let desk = Arc::new(desk);
         let commands = Arc::new(CommandDesk::new(&config.commands_url, &config.run_id));
         let path_of = |text: &str| url::Url::parse(text).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
@@ -131,12 +135,12 @@ impl Receiver {
             origin,
             base: path_of(&config.scim_url),
             command_path: path_of(&config.commands_url),
-            cursor_only: AtomicBool::new(false),
-            role_page: AtomicU8::new(2),
+            paging: Mutex::new(Paging::Index),
             tags: Mutex::default(),
             unmanaged,
         });
         let tls = config.ca.filter(|_| url.scheme() == "https");
+        let authority = tls.as_ref().map(|ca| ca.der().to_vec()).unwrap_or_default();
         let listen = if tls.is_some() { "127.0.0.1:0" } else { config.listen.as_str() };
         let shared = hall.clone();
         let server = AsyncServer::start_with(listen, BODY_LIMIT, move |request| {
@@ -150,7 +154,7 @@ impl Receiver {
             None => None,
         };
         let addr = front.as_ref().map_or(server.addr, |front| front.addr);
-        Ok(Receiver { addr, desk, commands, front, hall, pool: Mutex::new(config.pool), _server: server })
+        Ok(Receiver { addr, desk, commands, front, authority, hall, pool: Mutex::new(config.pool), _server: server })
     }
 
     /// The service provider, for looking and for changes behind the identity service's back.
@@ -183,9 +187,9 @@ impl Receiver {
         self.hall.script.clear(whose);
     }
 
-    /// Only cursors are offered from now on (RFC 9865), or both ways again.
-    pub fn cursor_only(&self, on: bool) {
-        self.hall.cursor_only.store(on, Ordering::SeqCst);
+    /// The ways of paging that are offered from now on; at the start index only.
+    pub fn offer(&self, paging: Paging) {
+        *self.hall.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
     }
 
     /// Waits until it holds or the deadline has passed; answers whether it holds. Looked at whenever a request arrived.

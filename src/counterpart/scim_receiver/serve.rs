@@ -1,7 +1,6 @@
 //! Answers the requests that reach the receiver, and keeps them.
 
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use hyper::body::Bytes;
@@ -11,9 +10,9 @@ use serde_json::{Value, json};
 use super::access::TokenAsked;
 use super::fault::{Fault, http_date};
 use super::log::{Access, Door, Entry, Listed};
-use super::{Hall, TENANT};
+use super::{Hall, ROLE_PAGE, TENANT};
 use crate::counterpart::scim_client::ERROR;
-use crate::counterpart::scim_server::{Caller, Refusal, Request, Response};
+use crate::counterpart::scim_server::{Caller, Paging, Refusal, Request, Response};
 use crate::model::Party;
 use crate::stage::async_server::HangUp;
 use crate::stage::recorder::{Raw, RawExchange};
@@ -178,20 +177,24 @@ impl Hall {
             Access::BadToken => Caller::Nobody(Refusal::BadToken("unknown token".into())),
             Access::Expired => Caller::Nobody(Refusal::BadToken("the token has expired".into())),
         };
-        let cursor_only = self.cursor_only.load(Ordering::SeqCst);
+        let paging = *self.paging.lock().unwrap_or_else(PoisonError::into_inner);
         let lists = entry.method == "GET" && matches!(entry.path.as_str(), "/Users" | "/Groups" | "/Roles");
         let mut query = entry.query.clone();
-        if lists && cursor_only {
-            query.retain(|(name, _)| !name.eq_ignore_ascii_case("startIndex"));
-            if !query.iter().any(|(name, _)| name.eq_ignore_ascii_case("cursor")) {
+        let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+        if lists && paging == Paging::Index {
+            query.retain(|(name, _)| !is(name, "cursor"));
+        }
+        if lists && paging == Paging::Cursor {
+            query.retain(|(name, _)| !is(name, "startIndex"));
+            if !query.iter().any(|(name, _)| is(name, "cursor")) {
                 query.push(("cursor".into(), String::new()));
             }
         }
         if entry.path == "/Roles" {
-            let limit = u64::from(self.role_page.load(Ordering::SeqCst));
-            let asked = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("count")).and_then(|(_, count)| count.parse::<u64>().ok());
+            let limit = ROLE_PAGE;
+            let asked = query.iter().find(|(name, _)| is(name, "count")).and_then(|(_, count)| count.parse::<u64>().ok());
             if asked.is_none_or(|asked| asked > limit) {
-                query.retain(|(name, _)| !name.eq_ignore_ascii_case("count"));
+                query.retain(|(name, _)| !is(name, "count"));
                 query.push(("count".into(), limit.to_string()));
             }
         }
@@ -205,11 +208,10 @@ impl Hall {
         };
         let mut response = self.engine.handle(&caller, &request);
         if entry.path == "/ServiceProviderConfig"
-            && cursor_only
             && let Some(pagination) = response.body.as_mut().and_then(|body| body.get_mut("pagination"))
         {
-            pagination["cursor"] = true.into();
-            pagination["index"] = false.into();
+            pagination["cursor"] = (paging != Paging::Index).into();
+            pagination["index"] = (paging != Paging::Cursor).into();
         }
         if entry.method == "POST" && response.status == 201 {
             entry.resource = response.body.as_ref().and_then(|body| body["id"].as_str()).map(str::to_owned);

@@ -31,10 +31,12 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Features that are off: they would upgrade `http`, look up hosts of their own, block requests to test hosts on loopback,
-/// or show a page again without asking the server.
+/// or show a page again without asking the server; or, for each context, load the pages behind an address bar that nobody sees, which
+/// takes more of a processor than a whole login.
 const OFF: &str = "--disable-features=HttpsUpgrades,HttpsFirstBalancedMode,HttpsFirstBalancedModeAutoEnable,\
 LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,BackForwardCache,Translate,OptimizationHints,MediaRouter,\
-DialMediaRouteProvider,AcceptCHFrame,CertificateTransparencyComponentUpdater,PasswordLeakDetection,Prerender2";
+DialMediaRouteProvider,AcceptCHFrame,CertificateTransparencyComponentUpdater,PasswordLeakDetection,Prerender2,\
+WebUIOmniboxPopup,WebUIOmniboxAimPopup";
 
 /// The browser to use: `CHROME`, then the usual names on `PATH`, then the usual places of the operating system.
 pub fn find_chrome() -> Option<PathBuf> {

@@ -237,7 +237,7 @@ async fn end_string_expiry(stage: &Stage, visitor: &Visitor, login: Probe, at: I
     let late_s = AFTER_EXPIRY_S + app.app.granularity_s;
     let then = at + Duration::from_secs(STRING_EXPIRY_S.unsigned_abs() + late_s);
     stage.wait_until(then, "a session_expiry given as a string to pass").await;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let late = visitor.look(stage, "protected page after session_expiry").await?;
     Ok(StringExpiry { probe: login, late: Some(late), late_s })
 }

@@ -8,6 +8,8 @@ use crate::suites::blocks::NO_CONTROL;
 
 /// A look so long after `exp` shows that the session does not end with it, in seconds.
 const AFTER_EXP_S: f64 = 15.0;
+/// How late a look may come, in seconds, and still tell a session that ended with the ID token from one that ended on its own.
+const LATE_S: f64 = 3.0;
 
 fn cites(look: &Glimpse) -> &[String] {
     &look.look.cites
@@ -108,7 +110,8 @@ pub fn a_session_outlives_its_id_token(seen: &Seen) -> Judgement {
     }
     match course.ended() {
         Some(ended) if ended.seen_s >= course.expiry_s => Judgement::undecided(text),
-        Some(ended) if ended.asked_s > exp_s => {
+        // A look that comes late sees the end of a session that outlived the ID token and ended early for another reason.
+        Some(ended) if ended.asked_s > exp_s && ended.asked_s < exp_s + AFTER_EXP_S + LATE_S => {
             Judgement::broken(format!("the session ended with the ID token: {text}")).cite(cites(ended))
         }
         _ => Judgement::undecided(text),

@@ -163,7 +163,7 @@ impl Watch {
     /// Signs a browser in that was signed in before.
     pub async fn again(stage: &Stage, visitor: Visitor, script: Script, label: &str, clock_s: f64) -> Result<Watch, Obstacle> {
         let life_s = script.session_s.unwrap_or(LIFE_S);
-        let _undisturbed = stage.app()?.provider.shared().await;
+        let _undisturbed = stage.undisturbed().await?;
         let login = visitor.sign_in(stage, script, label).await?;
         Watch::of(stage, visitor, login, life_s, label, clock_s)
     }
@@ -191,7 +191,7 @@ impl Watch {
 
     /// Looks now.
     pub async fn look(&mut self, stage: &Stage, step: &str) -> Result<Option<bool>, Obstacle> {
-        let _undisturbed = stage.app()?.provider.shared().await;
+        let _undisturbed = stage.undisturbed().await?;
         let asked_s = self.t0.elapsed().as_secs_f64();
         let look = if self.api { call(stage, &self.visitor, step).await? } else { self.visitor.look(stage, step).await? };
         let glimpse = Glimpse { asked_s, seen_s: self.t0.elapsed().as_secs_f64(), look };
@@ -220,6 +220,18 @@ impl Watch {
             }
         }
         self.at_the_limit(stage, leeway_s).await
+    }
+
+    /// Looks again and again from so many seconds before the end that is due: an application that ended one session early is likely to
+    /// end the next one as early, and nobody has to wait any longer.
+    pub async fn until_early_end(&mut self, stage: &Stage, early_s: i64) -> Result<(), Obstacle> {
+        for after in POLL_S.into_iter().map(|after| after as f64).filter(|after| *after < early_s as f64) {
+            let at = self.course.expiry_s - early_s as f64 + after;
+            if self.look_at(stage, at, "a session to end as early as the one before").await? == Some(false) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Looks once, when the session must be over.
@@ -275,7 +287,7 @@ pub async fn call(stage: &Stage, visitor: &Visitor, step: &str) -> Result<Look, 
 /// The application's clock minus the suite's, in seconds, by the Date header of the protected page; `None` without one.
 pub async fn clock(stage: &Stage) -> Result<Option<f64>, Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let visitor = Visitor::new(stage, "clock").await?;
     let now = || jiff::Timestamp::now().as_duration().as_secs_f64();
     let before = now();

@@ -22,7 +22,7 @@ fn refreshing(mut course: Course, at: &[f64], granted: bool) -> Course {
     course
 }
 
-const BROWSED: [(f64, bool); 5] = [(15.0, true), (38.0, true), (45.0, true), (57.0, true), (75.0, true)];
+const BROWSED: [(f64, bool); 5] = [(15.0, true), (38.0, true), (45.0, true), (56.0, true), (75.0, true)];
 
 fn browsed(more: &[(f64, bool)]) -> Course {
     course(90.0, &[&BROWSED, more].concat())
@@ -111,8 +111,8 @@ fn a_session_that_lives_on_without_asking_is_broken() {
 
 #[test]
 fn an_early_end_is_legal_and_an_end_without_control_proves_nothing() {
-    let early = course(90.0, &[(15.0, true), (38.0, true), (45.0, true), (57.0, true), (75.0, false)]);
-    assert_eq!(early.early_s(), 33);
+    let early = course(90.0, &[(15.0, true), (38.0, true), (45.0, true), (56.0, true), (75.0, false)]);
+    assert_eq!(early.early_s(), 34);
     assert_eq!(the_session_ends(&Seen { active: early.clone(), ..good() }).call, Call::Pass);
     assert_eq!(a_session_outlives_its_id_token(&Seen { active: early, ..good() }).call, Call::Pass);
     let at_once = course(90.0, &[(15.0, false)]);
@@ -130,6 +130,11 @@ fn an_early_end_is_legal_and_an_end_without_control_proves_nothing() {
 fn an_end_or_a_renewal_at_exp_is_told_from_an_early_one() {
     let ended = course(90.0, &[(15.0, true), (38.0, true), (45.0, false)]);
     assert_eq!(a_session_outlives_its_id_token(&Seen { active: ended, ..good() }).call, Call::Broken);
+    // The look that was due 56 s after the login came late: the session may have outlived the ID token by much.
+    let late = course(90.0, &[(15.0, true), (38.0, true), (45.0, true), (60.5, false)]);
+    assert_eq!(a_session_outlives_its_id_token(&Seen { active: late, ..good() }).call, Call::Undecided);
+    let in_time = course(90.0, &[(15.0, true), (38.0, true), (45.0, true), (56.2, false)]);
+    assert_eq!(a_session_outlives_its_id_token(&Seen { active: in_time, ..good() }).call, Call::Broken);
     let renewed = |at: f64| Seen { active: refreshing(browsed(&[(91.0, true)]), &[at], true), ..good() };
     assert_eq!(a_session_outlives_its_id_token(&renewed(45.1)).call, Call::Broken);
     assert_eq!(a_session_outlives_its_id_token(&renewed(38.1)).call, Call::Undecided);

@@ -218,7 +218,7 @@ async fn attempt(stage: &Stage, mut one: Try) -> Result<Try, Obstacle> {
     let app = stage.app()?;
     let what = one.describe();
     let params: Vec<(&str, &str)> = one.names.iter().map(|name| (name.as_str(), one.value.as_str())).collect();
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let visitor = Visitor::new(stage, &what).await?;
     let script = || Script::of(&app.users[0]).answer();
     stage.world.recorder.login_typed();

@@ -125,7 +125,7 @@ pub async fn journeys(stage: &Stage, trips: Vec<Trip>) -> Result<Vec<Journey>, O
 /// Makes one visit in a fresh browser, its first authorization request answered with a code, and looks at the protected page.
 pub async fn journey(stage: &Stage, trip: Trip) -> Result<Journey, Obstacle> {
     let app = stage.app()?;
-    let _undisturbed = app.provider.shared().await;
+    let _undisturbed = stage.undisturbed().await?;
     let visitor = Visitor::new(stage, &trip.what).await?;
     app.provider.tell(&visitor.id, Script::of(&app.users[0]).answer());
     stage.world.recorder.login_typed();

@@ -18,7 +18,7 @@ use crate::stage::browser::{Context, Visit};
 use crate::stage::inbox::{Delivery, ENDPOINTS};
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::wire::jose::{b64, read};
-use crate::wire::seen::{AuthzSeen, NO_JWKS, Outcome, TokenSeen};
+use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
 
 /// Seconds a message may take; also how long old sessions and tokens may go on to work.
 const ARRIVAL_S: u64 = 60;
@@ -246,7 +246,9 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
     }
     if !path.is_empty() {
         let arrived = world.inbox.wait(mark, &sent.binding, revoked + Duration::from_secs(ARRIVAL_S)).await;
-        sent.messages = arrived.iter().map(|delivery| message(stage, delivery)).collect();
+        for delivery in &arrived {
+            sent.messages.push(message(stage, delivery).await);
+        }
     }
     Ok(())
 }
@@ -280,7 +282,7 @@ async fn ended(
 }
 
 /// A delivery without the token itself.
-fn message(stage: &Stage, delivery: &Delivery) -> Message {
+async fn message(stage: &Stage, delivery: &Delivery) -> Message {
     let media_type = delivery.header("content-type").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let mut message = Message {
         method: delivery.method.clone(),
@@ -296,23 +298,25 @@ fn message(stage: &Stage, delivery: &Delivery) -> Message {
         let fields: Vec<(String, String)> = url::form_urlencoded::parse(delivery.body.as_bytes()).into_owned().collect();
         message.names = fields.iter().map(|(name, _)| name.clone()).collect();
         let wanted = if delivery.binding == "op-commands" { "command_token" } else { "logout_token" };
-        message.token = fields.iter().find(|(name, _)| name == wanted).map(|(_, token)| jwt(stage, token));
+        if let Some((_, token)) = fields.iter().find(|(name, _)| name == wanted) {
+            message.token = Some(jwt(stage, token).await);
+        }
     }
-    message.credential = Some(delivery.header("authorization")).filter(|header| !header.is_empty()).map(|header| {
+    let header = delivery.header("authorization");
+    if !header.is_empty() {
         let (scheme, value) = header.split_once(' ').unwrap_or(("", header));
         let known = stage.world.idp.revocation_token.as_ref();
         let declared = known.and_then(|reference| stage.world.secrets.get(reference).ok()).map(|secret| secret.trim() == value);
-        let jwt = (value.split('.').count() == 3).then(|| jwt(stage, value));
-        Credential { scheme: scheme.to_owned(), jwt, declared }
-    });
+        let jwt = if value.split('.').count() == 3 { Some(jwt(stage, value).await) } else { None };
+        message.credential = Some(Credential { scheme: scheme.to_owned(), jwt, declared });
+    }
     message
 }
 
-fn jwt(stage: &Stage, token: &str) -> Jwt {
-    let set = stage.world.jwks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).set.clone();
+async fn jwt(stage: &Stage, token: &str) -> Jwt {
     match read(token) {
         Ok(jws) => Jwt {
-            fault: if set.is_null() { Some(NO_JWKS.into()) } else { jws.verify(&set).err().map(|fault| fault.to_string()) },
+            fault: stage.verify_now(&jws).await.err(),
             claims: jws.claims.as_object().cloned().unwrap_or_default(),
             header: jws.header,
         },

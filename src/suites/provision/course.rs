@@ -10,7 +10,9 @@ use crate::counterpart::scim_receiver::{Entry, Receiver, Sent, holds};
 use crate::event::Event;
 use crate::model::ExchangeId;
 use crate::stage::Stage;
+use crate::stage::hooks::{HookAnswer, Undo};
 use crate::suite::Obstacle;
+use crate::wire::jose::b64;
 
 /// A directory user of the identity service.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +73,7 @@ impl<'a> Course<'a> {
             return Ok(User { email: name.clone(), tag: name.to_lowercase(), display: name.clone(), name, ..User::default() });
         }
         let user = self.somebody(label);
-        let answer = self.stage.hook("create-user", &values(&user, &[])).await?;
+        let answer = self.call("create-user", &user, &[]).await?;
         if !answer.done {
             return Err(Obstacle::config(format!("hook create-user did not succeed: {}", answer.text), "Mend the hook."));
         }
@@ -82,7 +84,7 @@ impl<'a> Course<'a> {
         });
         let user = User { id: id.unwrap_or_default(), ..user };
         if world.target.hooks.contains_key("delete-user") {
-            self.stage.undo_later("delete-user", &values(&user, &[]));
+            self.undo_later("delete-user", &user, &[]);
         } else {
             self.stage.note(format!("hooks.delete-user is not configured: {} stays in the directory", user.name));
         }
@@ -145,11 +147,30 @@ impl<'a> Course<'a> {
     /// # Errors
     /// It is missing or failed.
     pub async fn hook(&self, name: &str, user: &User, more: &[(&str, &str)]) -> Result<ExchangeId, Obstacle> {
-        let answer = self.stage.hook(name, &values(user, more)).await?;
+        let answer = self.call(name, user, more).await?;
         if !answer.done {
             return Err(Obstacle::config(format!("hook {name} did not succeed: {}", answer.text), "Mend the hook."));
         }
         Ok(answer.exchange)
+    }
+
+    async fn call(&self, name: &str, user: &User, more: &[(&str, &str)]) -> Result<HookAnswer, Obstacle> {
+        let values = values(self.receiver, user, more);
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.stage.hook(name, &values).await
+    }
+
+    /// Remembers how to undo something about a user or group, so that it is undone even when the run ends early.
+    pub fn undo_later(&self, hook: &str, user: &User, more: &[(&str, &str)]) -> Undo {
+        let values = values(self.receiver, user, more);
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.stage.undo_later(hook, &values)
+    }
+
+    /// A directory user is gone or has another name: nothing is left to undo.
+    pub fn forget(&self, user: &User) {
+        let mut undo = self.stage.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        undo.retain(|undo| undo.hook != "delete-user" || !undo.values.iter().any(|(_, value)| *value == user.name));
     }
 
     /// Is this hook configured?
@@ -262,9 +283,17 @@ impl<'a> Course<'a> {
     }
 }
 
-/// What hooks about a user are given.
-fn values<'v>(user: &'v User, more: &[(&'v str, &'v str)]) -> Vec<(&'v str, &'v str)> {
-    let mut values = vec![("user", user.name.as_str()), ("email", &user.email), ("name", &user.display), ("id", &user.id)];
-    values.extend_from_slice(more);
+/// Placeholders that hooks about accounts may use, besides those of the user.
+const OTHERS: [&str; 7] = ["attribute", "value", "group", "role", "count", "password", "totp"];
+
+/// What hooks about a user are given; what says nothing is empty.
+fn values(receiver: &Receiver, user: &User, more: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut values = vec![own("user", &user.name), own("email", &user.email), own("name", &user.display), own("id", &user.id)];
+    values.push(("receiver".into(), receiver.addr.to_string()));
+    values.push(("receiver_ca".into(), b64(&receiver.authority)));
+    values.extend(more.iter().map(|(name, value)| own(name, value)));
+    let rest = OTHERS.iter().filter(|name| !more.iter().any(|(given, _)| given == *name));
+    values.extend(rest.map(|name| own(name, "")));
     values
 }

@@ -98,7 +98,7 @@ impl Scenario for Groups {
         for (kind, (group, _)) in &groups {
             let there = seen.cases.get("delete").is_none_or(|case| case.obstacle.is_some());
             if (*kind != "delete" || there) && made.is_ok() && course.has("delete-group") {
-                let undo = stage.undo_later("delete-group", &[("group", group)]);
+                let undo = course.undo_later("delete-group", &User::default(), &[("group", group)]);
                 stage.undo_now(undo).await;
             }
         }
@@ -227,7 +227,7 @@ async fn large(course: &Course<'_>, seen: &mut Seen) {
     };
     seen.cases.insert("large".into(), case);
     if course.has("delete-group") {
-        let undo = course.stage.undo_later("delete-group", &[("group", &group)]);
+        let undo = course.undo_later("delete-group", &User::default(), &[("group", &group)]);
         course.stage.undo_now(undo).await;
     }
     let engine = course.receiver.engine();

@@ -271,8 +271,9 @@ async fn clear_and_rename(course: &Course<'_>, seen: &mut Seen, user: &User, id:
     }
     // A directory that names its users by their user name removes this one by the new one.
     if seen.cases.get("rename").is_some_and(|case| case.obstacle.is_none()) && course.has("delete-user") {
+        course.forget(user);
         let new = User { id: user.id.clone(), made: true, ..renamed };
-        let undo = course.stage.undo_later("delete-user", &[("user", &new.name), ("email", &new.email), ("name", &new.display), ("id", &new.id)]);
+        let undo = course.undo_later("delete-user", &new, &[]);
         course.stage.undo_now(undo).await;
     }
 }

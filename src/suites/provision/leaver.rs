@@ -63,6 +63,9 @@ impl Scenario for Leaver {
                 Some(Ok((user, _))) if step == "delete" && !user.made => Err("no user of this run may be deleted: hooks.create-user is not configured".into()),
                 Some(Ok((user, id))) => match course.hook(hook, user, &[]).await {
                     Ok(cite) => {
+                        if step == "delete" {
+                            course.forget(user);
+                        }
                         going.push((step, user.clone(), id.clone()));
                         Ok(cite)
                     }

@@ -2,16 +2,16 @@
 //!
 //! Every scenario works on directory users of its own, so that all of them wait within the same provisioning cycle.
 
-// pub mod commands;
+pub mod commands;
 pub mod course;
 pub mod faults;
-// pub mod groups;
-// pub mod joiner;
-// pub mod last;
+pub mod groups;
+pub mod joiner;
+pub mod last;
 pub mod leaver;
-// pub mod roles;
-// pub mod sign_in;
-// pub mod sync;
+pub mod roles;
+pub mod sign_in;
+pub mod sync;
 pub mod token;
 
 use serde::{Deserialize, Serialize};

@@ -219,13 +219,13 @@ impl Work<'_> {
     /// A group to which a role is mapped, and a member.
     async fn group(&self, role: &str) -> Result<String, String> {
         let group = self.group_name();
-        for hook in ["create-group", "map-group-role", "add-group-member"] {
+        for hook in ["create-group", "map-role", "add-group-member"] {
             if !self.course.has(hook) {
                 return Err(format!("hooks.{hook} is not configured"));
             }
         }
         self.hook("create-group", "", &[("group", &group)]).await?;
-        self.hook("map-group-role", "", &[("group", &group), ("role", role)]).await?;
+        self.hook("map-role", "", &[("group", &group), ("role", role)]).await?;
         self.hook("add-group-member", "role-group", &[("group", &group)]).await
     }
 
@@ -274,7 +274,7 @@ impl Work<'_> {
         seen.cases.insert("group-remove".into(), self.case(mark, "role-group", leave, took.get("role-group").copied()));
         seen.cases.insert("disable".into(), self.case(mark, "role-disabled", disable, took.get("role-disabled").copied()));
         if course.has("delete-group") {
-            let undo = course.stage.undo_later("delete-group", &[("group", &group)]);
+            let undo = course.undo_later("delete-group", &User::default(), &[("group", &group)]);
             course.stage.undo_now(undo).await;
         }
     }

@@ -181,7 +181,7 @@ fn look(course: &Course<'_>, seen: &mut Seen) {
     }
     .into();
     seen.keys_published = keys["keys"].is_array();
-    seen.audiences = vec![desk.issuer.clone(), format!("{}/", desk.issuer), format!("{}/token", desk.issuer), desk.audience.clone()];
+    seen.audiences = vec![desk.issuer.clone(), format!("{}/", desk.issuer), desk.token_endpoint.clone(), desk.audience.clone()];
     let asked = desk.asked();
     seen.requests = asked.iter().map(|asked| Request::of(asked, &keys)).collect();
     seen.access_tokens = desk.presented().iter().map(|(token, cite)| Jwt::of(token, &keys, cite)).collect();
