@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::counterpart::app::{AppKeys, Defect};
 use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::embedded_app::{EmbeddedApp, ProviderFor, application, embedded_app};
-use crate::counterpart::embedded_provision::Place;
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::op::dns::Responder;
 use crate::counterpart::provisioner::Lapse;
@@ -128,7 +127,7 @@ pub async fn embed(
         let public =
             PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
         let mut peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
-        peer.provision(ca.clone(), Place::default(), &lapses).await.map_err(occupied)?;
+        peer.provision(ca.clone(), &lapses).await.map_err(occupied)?;
         join(&mut target, peer.target.clone());
         secrets.extend(peer.secrets.clone());
         idp = Some(peer);
@@ -181,8 +180,7 @@ fn join(target: &mut Target, peer: Target) {
     target.attest.extend(peer.attest);
     target.idp = target.idp.take().or(peer.idp);
     if !peer.counterpart.scim_url.is_empty() {
-        target.counterpart.scim_url = peer.counterpart.scim_url;
-        target.counterpart.commands_url = peer.counterpart.commands_url;
+        target.counterpart = peer.counterpart;
         target.lifecycle = peer.lifecycle;
     }
     target.scim = target.scim.take().or(peer.scim);

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 
@@ -13,24 +15,33 @@ use crate::model::target::{Attestation, Hook, HookCall, Lifecycle, Scim, ScimAut
 use crate::stage::listener::{ListenFault, TestCa};
 use crate::wire::jose::SigningKey;
 
-/// The SCIM server that the suite plays; also the issuer of its authorization server.
+/// The SCIM server that the suite plays.
 pub const SCIM_URL: &str = "https://scim.ipsie-conform.test/scim/v2";
+/// Issuer of its authorization server.
+pub const ISSUER: &str = "https://scim.ipsie-conform.test";
 /// The command endpoint that the suite plays.
 pub const COMMANDS_URL: &str = "https://scim.ipsie-conform.test/commands";
 /// Origin of the hooks of the embedded directory, of its key set and its callback endpoint.
 pub const DIRECTORY: &str = "https://directory.ipsie-conform.test";
 /// The SCIM client's identifier at the suite's authorization server.
 pub const CLIENT_ID: &str = "reference-provisioning";
+/// Seconds until an answer counts as lost.
+const TIMEOUT_S: u64 = 5;
 /// Seconds a hook waits for what it causes; then it answers all the same.
 const SYNC_S: u64 = 2;
 
-/// Where the suite's SCIM server and command endpoint are, for who provisions into them.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    /// `host:port` -> `address:port`.
-    pub resolve: BTreeMap<String, String>,
-    /// Authorities that sign their certificates, DER.
-    pub roots: Vec<Vec<u8>>,
+/// The first port that is tried for the suite's SCIM server: below those that the system hands out, so that nobody else gets it meanwhile.
+const FIRST_PORT: u16 = 20_000;
+/// How many are tried.
+const PORTS: u16 = 10_000;
+
+/// An address for the suite's SCIM server, which starts after the service that has to know it. Never the same one twice in a process.
+fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or_default();
+    let candidates = (0..PORTS).map(|_| FIRST_PORT + (start + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS) % PORTS);
+    let mut addresses = candidates.map(|port| format!("127.0.0.1:{port}"));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap_or_else(|| "127.0.0.1:0".into())
 }
 
 impl Embedded {
@@ -38,23 +49,23 @@ impl Embedded {
     ///
     /// # Errors
     /// Its endpoint cannot be opened.
-    pub async fn provision(&mut self, ca: Arc<TestCa>, place: Place, lapses: &[Lapse]) -> Result<(), ListenFault> {
-        let key = SigningKey::generate("provisioning-es256", Algorithm::ES256).map_err(|error| ListenFault::Bind {
-            address: DIRECTORY.into(),
-            source: std::io::Error::other(error.to_string()),
-        })?;
+    pub async fn provision(&mut self, ca: Arc<TestCa>, lapses: &[Lapse]) -> Result<(), ListenFault> {
+        let key = SigningKey::generate("provisioning-es256", Algorithm::ES256)
+            .map_err(|error| ListenFault::Bind { address: DIRECTORY.into(), source: std::io::Error::other(error.to_string()) })?;
+        let scim_listen = free_address();
         let settings = Settings {
             scim_url: Some(SCIM_URL.into()),
-            credential: Credential::Assertion { issuer: SCIM_URL.into(), client_id: CLIENT_ID.into(), key },
+            credential: Credential::Assertion { issuer: ISSUER.into(), client_id: CLIENT_ID.into(), key },
             commands_url: Some(COMMANDS_URL.into()),
             client_id: "suite-main".into(),
             tenant: TENANT.into(),
-            resolve: place.resolve,
-            roots: place.roots,
+            resolve: BTreeMap::from([(format!("{}:443", ISSUER.trim_start_matches("https://")), scim_listen.clone())]),
+            timeout: Duration::from_secs(TIMEOUT_S),
+            roots: vec![ca.der().to_vec()],
             lapses: lapses.to_vec(),
             listen: "127.0.0.1:0".into(),
             origin: DIRECTORY.into(),
-            ca,
+            ca: ca.clone(),
             hook_token: self.secrets.get("embedded:hook-token").cloned().unwrap_or_default(),
         };
         let provisioning = self.op.provision(settings).await?;
@@ -63,10 +74,16 @@ impl Embedded {
         target.network.resolve.insert(format!("{host}:443"), provisioning.addr.to_string());
         target.target.bindings.push("scim".into());
         target.counterpart.scim_url = SCIM_URL.into();
+        target.counterpart.scim_listen = scim_listen;
+        // The suite's certificates come from the authority that the embedded service trusts.
+        target.counterpart.ca = Some("embedded:ca".into());
+        target.counterpart.ca_key = Some("embedded:ca-key".into());
+        self.secrets.insert("embedded:ca".into(), ca.pem().to_owned());
+        self.secrets.insert("embedded:ca-key".into(), ca.key_pem());
         target.counterpart.commands_url = COMMANDS_URL.into();
         target.scim = Some(Scim {
             auth: ScimAuth::AppAs,
-            issuer: SCIM_URL.into(),
+            issuer: ISSUER.into(),
             client_id: CLIENT_ID.into(),
             keys: format!("{DIRECTORY}/jwks"),
             ..Scim::default()
@@ -81,7 +98,7 @@ impl Embedded {
 }
 
 /// The actions with the members of their bodies, each filled from the placeholder of its name.
-const ACTIONS: [(&str, &[&str]); 16] = [
+const ACTIONS: [(&str, &[&str]); 18] = [
     ("create-user", &["user", "email", "name", "password", "totp"]),
     ("assign-user", &["user"]),
     ("unassign-user", &["user"]),
@@ -94,10 +111,12 @@ const ACTIONS: [(&str, &[&str]); 16] = [
     ("add-group-member", &["user", "group"]),
     ("remove-group-member", &["user", "group"]),
     ("delete-group", &["group"]),
+    ("fill-group", &["group", "count"]),
     ("full-resync", &[]),
     ("import-roles", &[]),
-    ("map-role", &["user", "group", "role"]),
-    ("unmap-role", &["user", "group", "role"]),
+    ("map-role", &["user", "role"]),
+    ("unmap-role", &["user", "role"]),
+    ("map-group-role", &["group", "role"]),
 ];
 
 fn hooks() -> BTreeMap<String, Hook> {
@@ -118,7 +137,10 @@ fn hooks() -> BTreeMap<String, Hook> {
 fn attestations() -> BTreeMap<String, Attestation> {
     let date = jiff::Timestamp::now().strftime("%F").to_string();
     let statements = [
-        ("al1.idp.audit-log", "What could not be provisioned stands at /operator/problems, with the user and the server's answer."),
+        (
+            "al1.idp.audit-log",
+            "What could not be provisioned stands at /operator/problems, with the user and the server's answer.",
+        ),
         ("al2.idp.drift-unmanaged-reported", "Accounts that are not managed are never changed."),
         ("al3.idp.roles-offered-to-admin", "The roles that were read are in the answers of import-roles and map-role."),
     ];
@@ -142,7 +164,7 @@ mod tests {
         let keys = PublicKeys { signing: key("es256", "sig"), rsa: key("rs256", "sig"), encryption: key("enc", "enc") };
         let ca = Arc::new(TestCa::new("test ca").unwrap());
         let mut embedded = embedded(ca.clone(), &keys, CounterpartAt::default(), &[]).await.unwrap();
-        embedded.provision(ca, Place::default(), &[]).await.unwrap();
+        embedded.provision(ca, &[]).await.unwrap();
         let again: Target = toml::from_str(&toml::to_string(&embedded.target).unwrap()).unwrap();
         for (action, members) in ACTIONS {
             let call = again.hooks[action].http.clone().unwrap();
@@ -150,6 +172,6 @@ mod tests {
             assert_eq!(body.as_object().unwrap().len(), members.len() + 2, "{action}");
             assert!(embedded.secrets.contains_key(call.bearer.as_deref().unwrap()));
         }
-        assert_eq!(again.scim.unwrap().issuer, SCIM_URL);
+        assert_eq!(again.scim.unwrap().issuer, ISSUER);
     }
 }

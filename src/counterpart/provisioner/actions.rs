@@ -46,7 +46,8 @@ pub(super) async fn begin(this: &Arc<Provisioner>, action: &str, body: &Body) ->
             Ok(tokio::spawn(async move { this.full_resync().await }))
         }
         "import-roles" => Ok(import_roles(this)),
-        "map-role" => map_role(this, body, true).await,
+        "fill-group" => fill_group(this, body),
+        "map-role" | "map-group-role" => map_role(this, body, true).await,
         "unmap-role" => map_role(this, body, false).await,
         _ => Err(format!("there is no action {action}")),
     }
@@ -193,6 +194,27 @@ fn change_members(this: &Arc<Provisioner>, body: &Body, join: bool) -> Result<Jo
         key
     };
     Ok(group_and_members(this, group, keys))
+}
+
+/// Makes users who have the application, and puts them into a group.
+fn fill_group(this: &Arc<Provisioner>, body: &Body) -> Result<JoinHandle<()>, String> {
+    let name = body.text("group");
+    let count: usize = body.text("count").parse().map_err(|_| "count is no number".to_owned())?;
+    let known = this.directory().group(name);
+    let key = known.unwrap_or_else(|_| this.directory().add_group(name));
+    let label = format!("member-{}", random(6).to_lowercase());
+    let mut directory = this.directory();
+    for number in 0..count {
+        let name = format!("{label}-{number}@ipsie-conform.test");
+        // They never sign in, so the provider does not know them.
+        let user = User { sub: format!("{label}-{number}"), assigned: true, ..User::named(&name) };
+        let member = directory.add_user(user);
+        if let Some(group) = directory.groups.get_mut(&key) {
+            group.members.insert(member);
+        }
+    }
+    drop(directory);
+    Ok(this.schedule(vec![Job::Group(key)]))
 }
 
 fn delete_group(this: &Arc<Provisioner>, body: &Body) -> Result<JoinHandle<()>, String> {

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// No pause is longer, whatever Retry-After says.
 const LONGEST: Duration = Duration::from_secs(600);
 /// Requests at a time.
-const PARALLEL: usize = 8;
+const PARALLEL: usize = 16;
 
 /// The way to one SCIM server.
 #[derive(Debug)]
@@ -47,6 +47,12 @@ impl Channel {
     /// From now on by this client.
     pub fn replace_client(&self, http: reqwest::Client) {
         *self.http.write().unwrap_or_else(PoisonError::into_inner) = http;
+    }
+
+    /// Asks for a new token before the next request.
+    #[cfg(test)]
+    pub async fn forget_token(&self) {
+        *self.tokens.lock().await = Tokens::default();
     }
 
     fn http(&self) -> reqwest::Client {

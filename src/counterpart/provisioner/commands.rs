@@ -49,6 +49,12 @@ impl Commands {
         Commands { endpoint: endpoint.to_owned(), http: RwLock::new(http), known: Mutex::default() }
     }
 
+    /// The token of the last metadata command.
+    #[cfg(test)]
+    pub async fn callback_token(&self) -> String {
+        self.known.lock().await.callback_token.clone()
+    }
+
     /// From now on by this client.
     pub fn replace_client(&self, http: reqwest::Client) {
         *self.http.write().unwrap_or_else(PoisonError::into_inner) = http;
@@ -65,8 +71,13 @@ impl Provisioner {
     }
 
     async fn metadata(&self, commands: &Commands, known: &mut Known) {
-        let groups: Vec<(String, String)> =
-            self.directory().groups.values().filter(|group| !group.gone).map(|group| (group.id.clone(), group.name.clone())).collect();
+        let groups: Vec<(String, String)> = self
+            .directory()
+            .groups
+            .values()
+            .filter(|group| !group.gone)
+            .map(|group| (group.id.clone(), group.name.clone()))
+            .collect();
         known.callback_token = random(24);
         let announced: Vec<Value> = groups.iter().map(|(id, name)| json!({"id": id, "display": name})).collect();
         let more = json!({
@@ -80,7 +91,8 @@ impl Provisioner {
         match self.send(commands, "metadata", &more, false).await {
             Ok(answer) if answer.ok() => {
                 let list = |name: &str| answer.json[name].as_array().cloned().unwrap_or_default();
-                known.supported = Some(list("commands_supported").iter().filter_map(|one| one.as_str().map(str::to_owned)).collect());
+                known.supported =
+                    Some(list("commands_supported").iter().filter_map(|one| one.as_str().map(str::to_owned)).collect());
                 known.groups = groups.into_iter().map(|(id, _)| id).collect();
                 let text = |role: &Value, name: &str| role[name].as_str().unwrap_or_default().to_owned();
                 let role = |role: &Value| Offered { value: text(role, "id"), display: text(role, "display") };
@@ -230,10 +242,8 @@ impl Provisioner {
             return Some((json!({"sub": user.sub}), None));
         }
         let groups = directory.groups_of(key);
-        let ids: Vec<&String> = groups
-            .iter()
-            .map(|(_, group)| if self.has(Lapse::CmdMetadataGroups) { &group.name } else { &group.id })
-            .collect();
+        let ids: Vec<&String> =
+            groups.iter().map(|(_, group)| if self.has(Lapse::CmdMetadataGroups) { &group.name } else { &group.id }).collect();
         let mut claims = json!({
             "sub": user.sub,
             "email": user.email,
@@ -267,9 +277,13 @@ impl Provisioner {
             match accounts.iter().find(|(event, data)| event == "account-state" && data["sub"] == user.sub.as_str()) {
                 Some((_, data)) => {
                     let state = data["account_state"].as_str().unwrap_or("unknown");
-                    let drifted = user.told.claims.as_object().into_iter().flatten().any(|(name, value)| {
-                        data.get(name).is_some_and(|theirs| theirs != value)
-                    });
+                    let drifted = user
+                        .told
+                        .claims
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .any(|(name, value)| data.get(name).is_some_and(|theirs| theirs != value));
                     if state == "unknown" {
                         user.told = Told::default();
                     } else {

@@ -159,7 +159,11 @@ impl Directory {
 
     /// The groups of a user, in the order they were made.
     pub fn groups_of(&self, key: Key) -> Vec<(Key, &Group)> {
-        self.groups.iter().filter(|(_, group)| !group.gone && group.members.contains(&key)).map(|(key, group)| (*key, group)).collect()
+        self.groups
+            .iter()
+            .filter(|(_, group)| !group.gone && group.members.contains(&key))
+            .map(|(key, group)| (*key, group))
+            .collect()
     }
 
     /// May this role be mapped?
@@ -168,11 +172,11 @@ impl Directory {
     }
 
     fn command_role(&self, role: &str) -> Option<&Offered> {
-        let display = self.catalogue.iter().flatten().find(|offered| offered.value == role).map(|offered| offered.display.as_str());
-        self.command_roles
-            .iter()
-            .find(|offered| offered.value == role)
-            .or_else(|| self.command_roles.iter().find(|offered| offered.display == role || Some(offered.display.as_str()) == display))
+        let display =
+            self.catalogue.iter().flatten().find(|offered| offered.value == role).map(|offered| offered.display.as_str());
+        self.command_roles.iter().find(|offered| offered.value == role).or_else(|| {
+            self.command_roles.iter().find(|offered| offered.display == role || Some(offered.display.as_str()) == display)
+        })
     }
 
     /// The roles of a user, their own and their groups'.
@@ -288,7 +292,9 @@ mod tests {
             directory.wanted(key).unwrap().active
         };
         assert!(active(&[], |_| {}));
-        for change in [|user: &mut User| user.disabled = true, |user: &mut User| user.assigned = false, |user: &mut User| user.gone = true] {
+        for change in
+            [|user: &mut User| user.disabled = true, |user: &mut User| user.assigned = false, |user: &mut User| user.gone = true]
+        {
             assert!(!active(&[], change));
         }
         for lapse in [Lapse::DeactivatesOnDisable, Lapse::DisabledLeavesGroups, Lapse::DisabledLosesRoles] {

@@ -30,7 +30,8 @@ impl Provisioner {
     pub(super) async fn group_in_step(self: &Arc<Self>, key: Key) {
         let Some(scim) = &self.scim else { return self.forget_group(key) };
         let Some(group) = self.directory().groups.get(&key).cloned() else { return };
-        let outcome = if group.gone { self.remove_group(scim, key, &group).await } else { self.push_group(scim, key, &group).await };
+        let outcome =
+            if group.gone { self.remove_group(scim, key, &group).await } else { self.push_group(scim, key, &group).await };
         if let Err(why) = outcome {
             self.problem(format!("group {}: {why}", group.name));
         }

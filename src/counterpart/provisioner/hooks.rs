@@ -19,7 +19,7 @@ use super::{Provisioner, actions};
 use crate::wire::jose::{sha256_b64, unb64};
 
 /// The body of a hook.
-pub(super) struct Body(Value);
+pub(super) struct Body(pub(super) Value);
 
 impl Body {
     /// A member; empty where it is absent or its placeholder was not filled.

@@ -81,6 +81,8 @@ pub struct Settings {
     pub tenant: String,
     /// Names that lead elsewhere than the system says.
     pub resolve: BTreeMap<String, String>,
+    /// A request without an answer after so long counts as lost.
+    pub timeout: Duration,
     /// Authorities trusted besides the public ones, DER.
     pub roots: Vec<Vec<u8>>,
     /// Deliberate departures.
@@ -116,10 +118,10 @@ impl Provisioning {
     /// # Errors
     /// An address cannot be bound, or a setting cannot be used.
     pub async fn start(settings: Settings, accounts: Arc<dyn Accounts>) -> Result<Self, ListenFault> {
-        let inner = Arc::new(Provisioner::new(settings, accounts).map_err(|why| ListenFault::Bind {
-            address: "provisioning".into(),
-            source: std::io::Error::other(why),
-        })?);
+        let inner = Arc::new(
+            Provisioner::new(settings, accounts)
+                .map_err(|why| ListenFault::Bind { address: "provisioning".into(), source: std::io::Error::other(why) })?,
+        );
         let handler = inner.clone();
         let server = AsyncServer::start("127.0.0.1:0", move |request| {
             let provisioner = handler.clone();
@@ -156,7 +158,12 @@ struct Provisioner {
 impl Provisioner {
     fn new(settings: Settings, accounts: Arc<dyn Accounts>) -> Result<Self, String> {
         let resolve = Resolve::new(&settings.resolve, [])?;
-        let http = transport::client(&settings.roots, &resolve, !settings.lapses.contains(&Lapse::TlsServerValidation))?;
+        let http = transport::client(
+            &settings.roots,
+            &resolve,
+            settings.timeout,
+            !settings.lapses.contains(&Lapse::TlsServerValidation),
+        )?;
         let scim =
             settings.scim_url.as_ref().map(|url| Channel::new(url, settings.credential.clone(), http.clone(), &settings.lapses));
         let commands = settings.commands_url.as_ref().map(|url| Commands::new(url, http.clone()));
@@ -250,7 +257,8 @@ impl Provisioner {
             }
         }
         let roots: Vec<Vec<u8>> = self.settings.roots.iter().cloned().chain([authority]).collect();
-        let http = transport::client(&roots, &Resolve::new(&table, [])?, !self.has(Lapse::TlsServerValidation))?;
+        let http =
+            transport::client(&roots, &Resolve::new(&table, [])?, self.settings.timeout, !self.has(Lapse::TlsServerValidation))?;
         if let Some(scim) = &self.scim {
             scim.replace_client(http.clone());
         }

@@ -141,7 +141,9 @@ impl Provisioner {
                 Paging::Index if empty || all.len() as u64 >= total || first_only => break,
                 Paging::Index => {}
                 Paging::Cursor => match answer.json["nextCursor"].as_str() {
-                    Some(next) if cursors.insert(next.to_owned()) && !(first_only && path == "/Roles") => next.clone_into(&mut cursor),
+                    Some(next) if cursors.insert(next.to_owned()) && !(first_only && path == "/Roles") => {
+                        next.clone_into(&mut cursor)
+                    }
                     _ => break,
                 },
             }

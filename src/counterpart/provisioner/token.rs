@@ -45,7 +45,6 @@ pub enum NoToken {
 #[derive(Debug, Default)]
 pub struct Tokens {
     current: Option<(String, Instant)>,
-    token_endpoint: Option<String>,
     /// Under a defect: the only assertion.
     assertion: Option<String>,
 }
@@ -63,16 +62,12 @@ impl Tokens {
             return Ok(token.clone());
         }
         let has = |lapse| lapses.contains(&lapse);
-        let endpoint = match &self.token_endpoint {
-            Some(known) => known.clone(),
-            None => {
-                let found = discover(http, issuer, has(Lapse::AsDiscovery)).await?;
-                self.token_endpoint.insert(found).clone()
-            }
-        };
+        // Read anew for each token: that is seldom, and what they say may have changed.
+        let endpoint = discover(http, issuer, has(Lapse::AsDiscovery)).await?;
         let scope = if has(Lapse::ScopeScimOnly) { "scim admin" } else { "scim" };
         if has(Lapse::JwtTokenRequest) {
-            let form = [("grant_type", "client_credentials"), ("scope", "scim"), ("client_id", client_id), ("client_secret", "s3cret")];
+            let form =
+                [("grant_type", "client_credentials"), ("scope", "scim"), ("client_id", client_id), ("client_secret", "s3cret")];
             if let Ok(token) = self.ask(http, &endpoint, &form).await {
                 return Ok(token);
             }

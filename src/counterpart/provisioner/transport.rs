@@ -12,8 +12,8 @@ use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, Signature
 use crate::stage::http::root_store;
 use crate::stage::resolve::Resolve;
 
-/// Seconds until a request without an answer counts as lost.
-const TIMEOUT_S: u64 = 5;
+/// How long idle connections are kept.
+const IDLE: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are read.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
@@ -43,8 +43,9 @@ impl Answer {
     }
 }
 
-/// A client that trusts the public authorities and `roots`; `verify` off is a defect.
-pub fn client(roots: &[Vec<u8>], resolve: &Resolve, verify: bool) -> Result<reqwest::Client, String> {
+/// A client that trusts the public authorities and `roots`; `verify` off is a defect. A request without an answer after `timeout` counts
+/// as lost.
+pub fn client(roots: &[Vec<u8>], resolve: &Resolve, timeout: Duration, verify: bool) -> Result<reqwest::Client, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -57,9 +58,8 @@ pub fn client(roots: &[Vec<u8>], resolve: &Resolve, verify: bool) -> Result<reqw
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(TIMEOUT_S))
-        // Half-closed idle connections would look like lost answers.
-        .pool_max_idle_per_host(0)
+        .timeout(timeout)
+        .pool_idle_timeout(IDLE)
         .no_proxy()
         .user_agent("reference-identity-service")
         .dns_resolver(Arc::new(resolve.clone()))

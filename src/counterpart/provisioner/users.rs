@@ -28,7 +28,14 @@ impl User {
     pub fn named(name: &str) -> Self {
         let local = name.split('@').next().unwrap_or(name);
         let email = if name.contains('@') { name.to_owned() } else { format!("{name}@ipsie-conform.test") };
-        User { name: name.to_owned(), email, given: local.to_owned(), family: "User".into(), display: name.to_owned(), ..User::default() }
+        User {
+            name: name.to_owned(),
+            email,
+            given: local.to_owned(),
+            family: "User".into(),
+            display: name.to_owned(),
+            ..User::default()
+        }
     }
 }
 
@@ -77,25 +84,22 @@ impl Provisioner {
         }
     }
 
-    /// Finds the account of a user who has none yet, by `userName` and then by `externalId`.
+    /// Finds the account of a user who has none yet, by `userName` or `externalId`.
     async fn lookup(&self, scim: &Channel, wanted: &Profile) -> Result<Option<Value>, String> {
-        for (name, value) in [("userName", &wanted.user_name), ("externalId", &wanted.external_id)] {
-            if value.is_empty() {
-                continue;
-            }
-            let answer = scim.call(&Call::get("/Users").filter(format!("{name} eq {}", quoted(value)))).await?;
-            if !answer.ok() {
-                return Err(format!("lookup by {name}: {}", answer.describe()));
-            }
-            let linked = |id: &Value| {
-                self.directory().users.values().any(|user| user.link.as_ref().is_some_and(|link| *id == link.id.as_str()))
-            };
-            let found = answer.json["Resources"].as_array().into_iter().flatten().find(|found| !linked(&found["id"])).cloned();
-            if found.is_some() {
-                return Ok(found);
-            }
+        let by_name = format!("userName eq {}", quoted(&wanted.user_name));
+        let either = format!("{by_name} or externalId eq {}", quoted(&wanted.external_id));
+        let mut answer = scim.call(&Call::get("/Users").filter(either)).await?;
+        if matches!(answer.status, 400 | 501) {
+            // Not every service provider combines conditions.
+            answer = scim.call(&Call::get("/Users").filter(by_name)).await?;
         }
-        Ok(None)
+        if !answer.ok() {
+            return Err(format!("lookup: {}", answer.describe()));
+        }
+        let directory = self.directory();
+        let linked =
+            |id: &Value| directory.users.values().any(|user| user.link.as_ref().is_some_and(|link| *id == link.id.as_str()));
+        Ok(answer.json["Resources"].as_array().into_iter().flatten().find(|found| !linked(&found["id"])).cloned())
     }
 
     /// Links the account that is there, or creates one. A lost answer is followed by a lookup, never by a second POST.

@@ -174,7 +174,8 @@ fn pages_cover_every_user_once(seen: &Seen) -> Judgement {
 
 fn bad_cursors_are_told(seen: &Seen) -> Judgement {
     if !announces_cursors(&seen.config) {
-        return Judgement::not_applicable("cursor paging is not announced in /ServiceProviderConfig").cite(&cites(&[&seen.config]));
+        return Judgement::not_applicable("cursor paging is not announced in /ServiceProviderConfig")
+            .cite(&cites(&[&seen.config]));
     }
     let mut found = Findings::new();
     for (what, answer) in &seen.cursors {
