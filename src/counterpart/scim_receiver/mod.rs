@@ -119,8 +119,8 @@ impl Receiver {
         });
         let unmanaged = unmanaged(&engine, &config.run_id);
         let scim_url = config.scim_url.trim_end_matches('/');
-        // The interface is the issuer of its authorization server, whose token endpoint stands beside it.
-        let mut desk = Desk::new(config.auth, scim_url.to_owned(), format!("{origin}/token"), config.token);
+        // The issuer of its authorization server is the origin; the token endpoint stands there too.
+        let mut desk = Desk::new(config.auth, origin.clone(), format!("{origin}/token"), config.token);
         desk.audience = if config.audience.is_empty() { scim_url.to_owned() } else { config.audience };
         let desk = Arc::new(desk);
         let commands = Arc::new(CommandDesk::new(&config.commands_url, &config.run_id));

@@ -219,13 +219,13 @@ impl Work<'_> {
     /// A group to which a role is mapped, and a member.
     async fn group(&self, role: &str) -> Result<String, String> {
         let group = self.group_name();
-        for hook in ["create-group", "map-role", "add-group-member"] {
+        for hook in ["create-group", "map-group-role", "add-group-member"] {
             if !self.course.has(hook) {
                 return Err(format!("hooks.{hook} is not configured"));
             }
         }
         self.hook("create-group", "", &[("group", &group)]).await?;
-        self.hook("map-role", "", &[("group", &group), ("role", role)]).await?;
+        self.hook("map-group-role", "", &[("group", &group), ("role", role)]).await?;
         self.hook("add-group-member", "role-group", &[("group", &group)]).await
     }
 
