@@ -39,7 +39,10 @@ pub async fn start(
         recorder.redactor.hide(token, "SCIM token");
     }
     if scim.auth == ScimAuth::Bearer && token.is_none() && !at.scim_url.is_empty() {
-        return Err(Error::usage("scim.token is not configured", "Name the token that the identity service provisions with: token = \"env:NAME\"."));
+        return Err(Error::usage(
+            "scim.token is not configured",
+            "Name the token that the identity service provisions with: token = \"env:NAME\".",
+        ));
     }
     let config = ReceiverConfig {
         listen: at.scim_listen.clone(),
@@ -60,7 +63,8 @@ pub async fn start(
 }
 
 fn secret(setting: &Setting, name: &str, reference: Option<&String>) -> Result<Option<String>, Error> {
-    let read = |reference: &String| setting.secrets.get(reference).map_err(|fault| Error::usage(format!("{name}: {fault}"), "Set it."));
+    let read =
+        |reference: &String| setting.secrets.get(reference).map_err(|fault| Error::usage(format!("{name}: {fault}"), "Set it."));
     reference.map(read).transpose()
 }
 
@@ -88,7 +92,10 @@ fn authority(setting: &Setting, url: &str) -> Result<Option<Arc<TestCa>>, Error>
 /// of its OpenID configuration.
 async fn keys(http: &Http, url: &str, jwks: &Value, discovery: &Discovery) -> Value {
     let fetch = async |url: &str| {
-        let reply = http.send("provision-token", "keys of the identity service", Ask::get(url).header("accept", "application/json")).await.ok()?;
+        let reply = http
+            .send("provision-token", "keys of the identity service", Ask::get(url).header("accept", "application/json"))
+            .await
+            .ok()?;
         reply.json().filter(|_| reply.status == 200)
     };
     if !url.is_empty() {

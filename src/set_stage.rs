@@ -205,8 +205,11 @@ impl Set {
             jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
             random(4).to_lowercase().replace(['-', '_'], "x")
         );
-        let receiver =
-            if provisioning { set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &run_id).await? } else { None };
+        let receiver = if provisioning {
+            set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &run_id).await?
+        } else {
+            None
+        };
         let world = World {
             target: target.clone(),
             idp: idp.unwrap_or_default(),

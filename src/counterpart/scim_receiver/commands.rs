@@ -14,7 +14,17 @@ use crate::wire::jose::read;
 
 /// Every account command that the endpoint supports at the start, and the two of the tenant.
 pub const SUPPORTED: [&str; 11] = [
-    "metadata", "activate", "maintain", "suspend", "reactivate", "archive", "restore", "delete", "audit", "audit_tenant", "invalidate",
+    "metadata",
+    "activate",
+    "maintain",
+    "suspend",
+    "reactivate",
+    "archive",
+    "restore",
+    "delete",
+    "audit",
+    "audit_tenant",
+    "invalidate",
 ];
 
 /// A command as received.
@@ -76,7 +86,8 @@ const ENVELOPE: [&str; 10] = ["iss", "aud", "iat", "exp", "jti", "client_id", "c
 impl CommandDesk {
     /// No account yet; the roles of the run.
     pub fn new(endpoint: &str, run_id: &str) -> Self {
-        let role = |name: &str| json!({"id": format!("{run_id}:{name}"), "display": format!("Suite {} {run_id}", name.to_uppercase())});
+        let role =
+            |name: &str| json!({"id": format!("{run_id}:{name}"), "display": format!("Suite {} {run_id}", name.to_uppercase())});
         let state = State {
             supported: SUPPORTED.map(str::to_owned).to_vec(),
             roles: ["reader", "writer", "auditor"].map(role).to_vec(),
@@ -125,7 +136,8 @@ impl CommandDesk {
         }
         let about = claims.to_string().to_lowercase();
         let known = state.accounts.get(sub).map(|account| account.state.clone()).unwrap_or_else(|| "unknown".into());
-        let scripted = state.conflicts.iter_mut().find(|(user, name, times)| *times > 0 && name == command && about.contains(user.as_str()));
+        let scripted =
+            state.conflicts.iter_mut().find(|(user, name, times)| *times > 0 && name == command && about.contains(user.as_str()));
         if let Some((_, _, times)) = scripted {
             *times -= 1;
             let says = after(command).map_or(known, str::to_owned);
@@ -259,7 +271,10 @@ mod tests {
         assert_eq!(account("activate").1["account_state"], "active");
         assert_eq!(account("audit").1["email"], "a@x");
         assert_eq!(account("suspend").1["account_state"], "suspended");
-        assert_eq!(account("activate"), (409, json!({"sub": "anna", "account_state": "suspended", "error": "incompatible_state"})));
+        assert_eq!(
+            account("activate"),
+            (409, json!({"sub": "anna", "account_state": "suspended", "error": "incompatible_state"}))
+        );
         assert_eq!(account("reactivate").0, 200);
         assert_eq!(account("delete").1["account_state"], "unknown");
         assert_eq!(account("dance").1["error"], "unsupported_command");

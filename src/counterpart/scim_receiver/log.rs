@@ -99,7 +99,9 @@ impl Entry {
 
     /// It writes to the SCIM interface.
     pub fn writes(&self) -> bool {
-        self.door == Door::Scim && matches!(self.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE") && !self.path.ends_with("/.search")
+        self.door == Door::Scim
+            && matches!(self.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE")
+            && !self.path.ends_with("/.search")
     }
 
     /// It was carried out.

@@ -108,7 +108,8 @@ impl Receiver {
     /// # Errors
     /// An address is in use, or a certificate cannot be made.
     pub async fn start(config: ReceiverConfig) -> Result<Receiver, ListenFault> {
-        let url = url::Url::parse(&config.scim_url).map_err(|error| ListenFault::Authority(format!("counterpart.scim_url: {error}")))?;
+        let url = url::Url::parse(&config.scim_url)
+            .map_err(|error| ListenFault::Authority(format!("counterpart.scim_url: {error}")))?;
         let origin = url.origin().ascii_serialization();
         let engine = Engine::new(Config {
             base_url: config.scim_url.trim_end_matches('/').to_owned(),
@@ -124,7 +125,8 @@ impl Receiver {
         desk.audience = if config.audience.is_empty() { scim_url.to_owned() } else { config.audience };
         let desk = Arc::new(desk);
         let commands = Arc::new(CommandDesk::new(&config.commands_url, &config.run_id));
-        let path_of = |text: &str| url::Url::parse(text).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
+        let path_of =
+            |text: &str| url::Url::parse(text).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
         let hall = Arc::new(Hall {
             engine,
             log: Log::default(),

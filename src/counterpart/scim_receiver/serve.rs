@@ -218,7 +218,8 @@ impl Hall {
         }
         let after = entry.resource.as_deref().and_then(|id| self.resource(id));
         entry.changed = before != after;
-        entry.listed = response.body.as_ref().filter(|body| body["Resources"].is_array() || body["totalResults"].is_number()).map(listed);
+        entry.listed =
+            response.body.as_ref().filter(|body| body["Resources"].is_array() || body["totalResults"].is_number()).map(listed);
         response
     }
 
@@ -235,7 +236,8 @@ fn listed(body: &Value) -> Listed {
         body["Resources"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str().map(str::to_owned)).collect();
     let total = body["totalResults"].as_u64().unwrap_or_default();
     let start = body["startIndex"].as_u64().unwrap_or(1);
-    let more = body["nextCursor"].is_string() || (body["nextCursor"].is_null() && start.saturating_sub(1) + (ids.len() as u64) < total);
+    let more =
+        body["nextCursor"].is_string() || (body["nextCursor"].is_null() && start.saturating_sub(1) + (ids.len() as u64) < total);
     Listed { ids, total, more }
 }
 
@@ -247,7 +249,11 @@ fn addressed(path: &str) -> Option<&str> {
 
 fn decoded(path: &str) -> String {
     let form = path.replace('+', "%2B");
-    url::form_urlencoded::parse(form.as_bytes()).next().map(|(name, _)| name.into_owned()).filter(|_| !path.contains(['=', '&'])).unwrap_or_else(|| path.to_owned())
+    url::form_urlencoded::parse(form.as_bytes())
+        .next()
+        .map(|(name, _)| name.into_owned())
+        .filter(|_| !path.contains(['=', '&']))
+        .unwrap_or_else(|| path.to_owned())
 }
 
 fn plain(status: u16, body: Value) -> Response {

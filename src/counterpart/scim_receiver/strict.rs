@@ -176,7 +176,8 @@ pub fn membership(body: &Value) -> (Vec<String>, Vec<String>) {
         let op = member(operation, "op").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let path = member(operation, "path").and_then(Value::as_str).unwrap_or_default();
         let value = member(operation, "value");
-        let pathless = path.is_empty() && value.and_then(Value::as_object).is_some_and(|value| member(value, "members").is_some());
+        let pathless =
+            path.is_empty() && value.and_then(Value::as_object).is_some_and(|value| member(value, "members").is_some());
         let bare = path.eq_ignore_ascii_case("members");
         let filtered = path.to_ascii_lowercase().starts_with("members[");
         if pathless {
@@ -199,8 +200,13 @@ pub fn membership(body: &Value) -> (Vec<String>, Vec<String>) {
 fn by_value(path: &str) -> bool {
     let inner = path.get(8..).and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
     let mut parts = inner.trim().splitn(3, ' ');
-    let (attribute, operator, id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    attribute.eq_ignore_ascii_case("value") && operator.eq_ignore_ascii_case("eq") && id.len() > 2 && id.starts_with('"') && id.ends_with('"')
+    let (attribute, operator, id) =
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    attribute.eq_ignore_ascii_case("value")
+        && operator.eq_ignore_ascii_case("eq")
+        && id.len() > 2
+        && id.starts_with('"')
+        && id.ends_with('"')
 }
 
 #[cfg(test)]

@@ -116,18 +116,24 @@ impl Scenario for Commands {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let course = Course::open(stage)?;
         if stage.world.target.counterpart.commands_url.is_empty() {
-            return Err(Obstacle::config("counterpart.commands_url is not configured", "Set it to the URL of the suite's command endpoint."));
+            return Err(Obstacle::config(
+                "counterpart.commands_url is not configured",
+                "Set it to the URL of the suite's command endpoint.",
+            ));
         }
         let work = Work { course: &course };
         let mut seen = Seen { role: course.receiver.role("reader"), ..Seen::default() };
         let labels = ["command-leaver", "command-conflict", "command-mover", "command-role", "command-limited"];
         let joined = course.joined(&labels).await;
-        let users: BTreeMap<&str, User> = labels.into_iter().filter_map(|label| Some((label, joined.get(label)?.clone().ok()?))).collect();
+        let users: BTreeMap<&str, User> =
+            labels.into_iter().filter_map(|label| Some((label, joined.get(label)?.clone().ok()?))).collect();
         if let Some(Err(why)) = joined.values().find(|user| user.is_err()) {
             course.close(users.into_values()).await;
             return Err(Obstacle::config(why.clone(), "Mend the hook."));
         }
-        let told = |user: &User, command: &str| work.about(0, user).iter().any(|one| one.claim("command") == command && one.status == 200);
+        let told = |user: &User, command: &str| {
+            work.about(0, user).iter().any(|one| one.claim("command") == command && one.status == 200)
+        };
         let took = course.reach("activate commands", || users.values().all(|user| told(user, "activate"))).await;
         let mut case = work.case(0, users.get("command-mover"), took);
         case.state = "not every user who was assigned was activated".into();
@@ -163,7 +169,9 @@ impl Work<'_> {
     fn about(&self, mark: usize, user: &User) -> Vec<Command> {
         let all = self.received();
         let subs: Vec<String> = all.iter().filter(|one| one.about(&user.tag)).map(|one| one.claim("sub").to_owned()).collect();
-        let fits = |one: &Command| one.about(&user.tag) || (!one.claim("sub").is_empty() && subs.iter().any(|sub| sub == one.claim("sub")));
+        let fits = |one: &Command| {
+            one.about(&user.tag) || (!one.claim("sub").is_empty() && subs.iter().any(|sub| sub == one.claim("sub")))
+        };
         all.into_iter().skip(mark).filter(fits).collect()
     }
 
@@ -211,14 +219,18 @@ impl Work<'_> {
         let moved = self.hook("update-profile", user("command-mover"), &[("attribute", &attribute), ("value", &value)]).await;
         let role = self.hook("map-role", user("command-role"), &[("role", &seen.role)]).await;
         course.now().await;
-        let came = |label: &str, names: &[&str]| users.get(label).is_some_and(|user| self.about(mark, user).iter().any(|one| names.contains(&one.claim("command"))));
+        let came = |label: &str, names: &[&str]| {
+            users.get(label).is_some_and(|user| self.about(mark, user).iter().any(|one| names.contains(&one.claim("command"))))
+        };
         let steps = [("end", leave), ("conflict", clash.clone()), ("maintain", moved), ("role", role)];
         let labels: Vec<&str> = steps.iter().filter(|(_, hook)| hook.is_ok()).map(|(step, _)| *step).collect();
         let id = seen.role.clone();
         let done = |step: &str| match step {
             "end" => came("command-leaver", &["suspend", "archive", "delete"]),
             "conflict" => came("command-conflict", &["suspend", "archive", "delete"]),
-            "maintain" => users.get("command-mover").is_some_and(|user| self.about(mark, user).iter().any(|one| one.claim("command") == "maintain" && one.about(&value))),
+            "maintain" => users.get("command-mover").is_some_and(|user| {
+                self.about(mark, user).iter().any(|one| one.claim("command") == "maintain" && one.about(&value))
+            }),
             _ => users.get("command-role").is_some_and(|user| self.about(mark, user).iter().any(|one| one.about(&id))),
         };
         let took = course.settle("commands", 1, &labels, done).await;
@@ -247,7 +259,8 @@ impl Work<'_> {
     /// Asks for a new metadata command: with the right token, a wrong one, and a body that is no request.
     async fn callback(&self, seen: &mut Seen) {
         let Some((endpoint, token)) = self.way_back() else { return };
-        let ask = |token: &str, body: &serde_json::Value| Ask::json(&endpoint, body).header("authorization", format!("Bearer {token}"));
+        let ask =
+            |token: &str, body: &serde_json::Value| Ask::json(&endpoint, body).header("authorization", format!("Bearer {token}"));
         let request = json!({"command_requested": "metadata"});
         let mut callback = Callback::default();
         let stage = self.course.stage;
@@ -257,7 +270,8 @@ impl Work<'_> {
         };
         let (wrong, cite) = send("callback with a wrong token", ask("not-the-callback-token", &request)).await;
         (callback.wrong, callback.cites) = (wrong, vec![cite]);
-        let (malformed, cite) = send("callback with a body that asks for nothing", ask(&token, &json!({"command_requested": 7}))).await;
+        let (malformed, cite) =
+            send("callback with a body that asks for nothing", ask(&token, &json!({"command_requested": 7}))).await;
         callback.malformed = malformed;
         callback.cites.push(cite);
         let mark = self.received().len();
@@ -290,7 +304,8 @@ impl Work<'_> {
     async fn refresh(&self) -> bool {
         let Some((endpoint, token)) = self.way_back() else { return false };
         let mark = self.received().len();
-        let ask = Ask::json(&endpoint, &json!({"command_requested": "metadata"})).header("authorization", format!("Bearer {token}"));
+        let ask =
+            Ask::json(&endpoint, &json!({"command_requested": "metadata"})).header("authorization", format!("Bearer {token}"));
         let stage = self.course.stage;
         let sent = stage.world.http.send(stage.scenario, "callback that asks for metadata", ask).await;
         sent.is_ok_and(|reply| reply.status < 300) && self.metadata_after(mark, CALLBACK_S).await
@@ -310,7 +325,11 @@ impl Work<'_> {
             let first = || !self.about(mark, user).is_empty();
             let limit = if seen.limit_known { self.course.stage.world.patience(REPEATS_S) } else { self.course.cycle() };
             if self.course.wait_for("a command for a leaver", limit, first).await {
-                self.course.wait_for("repetitions of an unsupported command", self.course.stage.world.patience(REPEATS_S), || suspends() > 2).await;
+                self.course
+                    .wait_for("repetitions of an unsupported command", self.course.stage.world.patience(REPEATS_S), || {
+                        suspends() > 2
+                    })
+                    .await;
             }
         }
         seen.limited = Repeats {

@@ -67,7 +67,10 @@ impl<'a> Course<'a> {
         let world = &self.stage.world;
         if !world.target.hooks.contains_key("create-user") {
             let name = self.receiver.take_user().ok_or_else(|| {
-                Obstacle::config("hooks.create-user is not configured, and lifecycle.users has no user left", "Add [hooks.create-user].")
+                Obstacle::config(
+                    "hooks.create-user is not configured, and lifecycle.users has no user left",
+                    "Add [hooks.create-user].",
+                )
             })?;
             self.receiver.tag(&name, self.stage.scenario);
             return Ok(User { email: name.clone(), tag: name.to_lowercase(), display: name.clone(), name, ..User::default() });
@@ -123,7 +126,8 @@ impl<'a> Course<'a> {
             .into_iter()
             .map(|(label, user)| {
                 let found = user.and_then(|user| {
-                    let missing = || format!("the user {} did not arrive within {seconds} s, so there is nothing to work on", user.name);
+                    let missing =
+                        || format!("the user {} did not arrive within {seconds} s, so there is nothing to work on", user.name);
                     self.account(&user).map(|id| (user.clone(), id)).ok_or_else(missing)
                 });
                 (label, found)
@@ -231,7 +235,13 @@ impl<'a> Course<'a> {
     }
 
     /// Waits some cycles for several states at once; answers for each after how many seconds it was seen.
-    pub async fn settle(&self, what: &str, cycles: u32, labels: &[&str], reached: impl Fn(&str) -> bool) -> BTreeMap<String, f64> {
+    pub async fn settle(
+        &self,
+        what: &str,
+        cycles: u32,
+        labels: &[&str],
+        reached: impl Fn(&str) -> bool,
+    ) -> BTreeMap<String, f64> {
         let from = Instant::now();
         let mut took: BTreeMap<String, f64> = BTreeMap::new();
         self.wait_for(what, self.cycle() * cycles, || {
@@ -264,7 +274,13 @@ impl<'a> Course<'a> {
 
     /// The case of a user whose state was waited for.
     pub fn case(&self, mark: usize, id: &str, tag: &str, took_s: Option<f64>) -> Case {
-        Case { took_s, limit_s: self.cycle().as_secs_f64(), state: self.state(id), sent: self.sent(mark, id, tag), ..Case::default() }
+        Case {
+            took_s,
+            limit_s: self.cycle().as_secs_f64(),
+            state: self.state(id),
+            sent: self.sent(mark, id, tag),
+            ..Case::default()
+        }
     }
 
     /// Removes the directory users of this scenario again, and what is left of their accounts.

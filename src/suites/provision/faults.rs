@@ -67,7 +67,8 @@ impl Scenario for Faults {
                 }
                 None => continue,
             };
-            let changes = |fault, times| course.receiver.script(Rule::of(&user.tag, fault, times).on(&["PUT", "PATCH", "DELETE"]));
+            let changes =
+                |fault, times| course.receiver.script(Rule::of(&user.tag, fault, times).on(&["PUT", "PATCH", "DELETE"]));
             match kind {
                 "limited" => changes(Fault::TooMany(pause), 1),
                 "unavailable" => {
@@ -106,7 +107,11 @@ impl Scenario for Faults {
             }
             if *kind == "lost" {
                 // A repetition may come late; it is worth a little patience, not another cycle.
-                course.wait_for("a repetition", stage.world.patience(60), || course.sent(mark, id, "").iter().filter(|sent| sent.writes()).count() > 1).await;
+                course
+                    .wait_for("a repetition", stage.world.patience(60), || {
+                        course.sent(mark, id, "").iter().filter(|sent| sent.writes()).count() > 1
+                    })
+                    .await;
                 case.sent = course.sent(mark, id, &user.tag);
                 seen.lost_accounts = course.receiver.users_with(&user.tag).len();
             }
@@ -155,7 +160,9 @@ fn it_waits_and_repeats(seen: &Seen) -> Judgement {
             pause > UNDER_WAY_S && pause < seen.pause_s - EARLY_S
         });
         // A peer that repeats at once is as quick as what was under way: what counts is whether it was the same request.
-        let at_once = attempts.iter().find(|sent| sent.at_s - refused.at_s <= UNDER_WAY_S && sent.method == refused.method && sent.body == refused.body);
+        let at_once = attempts
+            .iter()
+            .find(|sent| sent.at_s - refused.at_s <= UNDER_WAY_S && sent.method == refused.method && sent.body == refused.body);
         if let Some(sent) = early.or(at_once) {
             let pause = sent.at_s - refused.at_s;
             return Judgement::broken(format!("{what}: repeated after {pause:.1} s"))
@@ -180,7 +187,11 @@ fn it_repeats_after_failures(seen: &Seen) -> Judgement {
     if case.is_some_and(|case| case.obstacle.is_none()) && !met {
         return Judgement::undecided("no request met the failure").cite(&case.map(Case::cited).unwrap_or_default());
     }
-    effect(case, "the deactivation arrived after 503 and a dropped connection", "the deactivation was lost after 503 and a dropped connection")
+    effect(
+        case,
+        "the deactivation arrived after 503 and a dropped connection",
+        "the deactivation was lost after 503 and a dropped connection",
+    )
 }
 
 fn a_lost_answer_does_no_harm(seen: &Seen) -> Judgement {
@@ -198,7 +209,8 @@ fn a_lost_answer_does_no_harm(seen: &Seen) -> Judgement {
     let position = case.sent.iter().position(|sent| sent.cite == lost.cite).unwrap_or_default();
     let blind = case.sent.iter().skip(position + 1).take_while(|sent| sent.method != "GET").find(|sent| sent.method == "POST");
     if let Some(post) = blind {
-        return Judgement::broken(format!("the user is posted again without a look at what is there (answered {})", post.status)).cite([&post.cite]);
+        return Judgement::broken(format!("the user is posted again without a look at what is there (answered {})", post.status))
+            .cite([&post.cite]);
     }
     let heard = after.iter().filter(|sent| sent.ok()).count();
     if heard > ENDLESS {
@@ -229,9 +241,12 @@ fn a_missing_account_stops_nothing(seen: &Seen) -> Judgement {
         return Judgement::undecided("the missing account was not asked for").cite(&cites);
     }
     match seen.cases.get("control") {
-        Some(control) if control.reached() => Judgement::pass("the 404 stops nothing: another user was deactivated afterwards").cite(&cites),
+        Some(control) if control.reached() => {
+            Judgement::pass("the 404 stops nothing: another user was deactivated afterwards").cite(&cites)
+        }
         Some(control) if control.obstacle.is_none() => {
-            Judgement::broken("after the 404 another user was not deactivated any more").cite(cites.iter().chain(&control.cited()))
+            Judgement::broken("after the 404 another user was not deactivated any more")
+                .cite(cites.iter().chain(&control.cited()))
         }
         _ => Judgement::undecided("the user that shows whether work goes on could not be played").cite(&cites),
     }
@@ -245,12 +260,19 @@ mod tests {
     use serde_json::json;
 
     fn step(at_s: f64, status: u16, fault: Option<&str>) -> Sent {
-        Sent { at_s, status, fault: fault.map(str::to_owned), cite: format!("x{at_s}"), ..sent("PATCH", "/Users/1", json!({"Operations": []})) }
+        Sent {
+            at_s,
+            status,
+            fault: fault.map(str::to_owned),
+            cite: format!("x{at_s}"),
+            ..sent("PATCH", "/Users/1", json!({"Operations": []}))
+        }
     }
 
     fn good() -> Seen {
         let limited = reached(vec![step(1.0, 429, Some("answered 429")), step(21.5, 200, None)]);
-        let failed = reached(vec![step(1.0, 503, Some("answered 503")), step(2.0, 0, Some("connection closed")), step(4.0, 200, None)]);
+        let failed =
+            reached(vec![step(1.0, 503, Some("answered 503")), step(2.0, 0, Some("connection closed")), step(4.0, 200, None)]);
         let lost = reached(vec![step(1.0, 0, Some("carried out, answer lost")), step(2.0, 200, None)]);
         let cases = [
             ("limited", limited.clone()),
@@ -260,7 +282,12 @@ mod tests {
             ("missing", missed(vec![step(1.0, 404, None)])),
             ("control", reached(vec![step(1.0, 200, None)])),
         ];
-        Seen { cases: cases.map(|(kind, case)| (kind.to_owned(), case)).into(), pause_s: 20.0, lost_accounts: 1, missing_accounts: 0 }
+        Seen {
+            cases: cases.map(|(kind, case)| (kind.to_owned(), case)).into(),
+            pause_s: 20.0,
+            lost_accounts: 1,
+            missing_accounts: 0,
+        }
     }
 
     #[test]

@@ -72,14 +72,19 @@ impl Scenario for Groups {
         let mark = course.receiver.log().mark();
         let made = fill(&course, &groups, &users).await;
         course.now().await;
-        let full = |kind: &str| groups.get(kind).is_some_and(|(group, members)| members_of(&course, group, &users) == as_set(members));
+        let full =
+            |kind: &str| groups.get(kind).is_some_and(|(group, members)| members_of(&course, group, &users) == as_set(members));
         let kinds: Vec<&str> = groups.keys().copied().collect();
         let took = if made.is_ok() { course.settle("groups with their members", 1, &kinds, full).await } else { BTreeMap::new() };
         let create = match &made {
             Err(why) => Case::blocked(why.as_str()),
             Ok(()) => {
                 let all = (took.len() == kinds.len()).then(|| took.values().copied().fold(0.0, f64::max));
-                let missing: Vec<&str> = kinds.iter().filter(|kind| !took.contains_key(**kind)).filter_map(|kind| Some(groups.get(*kind)?.0.as_str())).collect();
+                let missing: Vec<&str> = kinds
+                    .iter()
+                    .filter(|kind| !took.contains_key(**kind))
+                    .filter_map(|kind| Some(groups.get(*kind)?.0.as_str()))
+                    .collect();
                 let mut case = course.case(mark, "", &stage.world.run_id.to_lowercase(), all);
                 case.sent.retain(|sent| sent.path.starts_with("/Groups"));
                 case.state = format!("not there with their members: {}", missing.join(", "));
@@ -114,11 +119,16 @@ fn as_set(labels: &[&str]) -> BTreeSet<String> {
 /// Labels of the users that are members of a group.
 fn members_of(course: &Course<'_>, group: &str, users: &BTreeMap<&str, (User, String)>) -> BTreeSet<String> {
     let group = course.receiver.group_named(group).unwrap_or_default();
-    let ids: Vec<&str> = group["members"].as_array().into_iter().flatten().filter_map(|member| member["value"].as_str()).collect();
+    let ids: Vec<&str> =
+        group["members"].as_array().into_iter().flatten().filter_map(|member| member["value"].as_str()).collect();
     users.iter().filter(|(_, (_, id))| ids.contains(&id.as_str())).map(|(label, _)| (*label).to_owned()).collect()
 }
 
-async fn fill(course: &Course<'_>, groups: &BTreeMap<&str, (String, Vec<&str>)>, users: &BTreeMap<&str, (User, String)>) -> Result<(), String> {
+async fn fill(
+    course: &Course<'_>,
+    groups: &BTreeMap<&str, (String, Vec<&str>)>,
+    users: &BTreeMap<&str, (User, String)>,
+) -> Result<(), String> {
     for hook in ["create-group", "add-group-member"] {
         if !course.has(hook) {
             return Err(format!("hooks.{hook} is not configured"));
@@ -144,7 +154,9 @@ async fn go_on(
 ) {
     let mark = course.receiver.log().mark();
     let group = |kind: &str| groups.get(kind).map(|(name, _)| name.clone()).unwrap_or_default();
-    let group_id = |kind: &str| course.receiver.group_named(&group(kind)).and_then(|group| group["id"].as_str().map(str::to_owned)).unwrap_or_default();
+    let group_id = |kind: &str| {
+        course.receiver.group_named(&group(kind)).and_then(|group| group["id"].as_str().map(str::to_owned)).unwrap_or_default()
+    };
     let ids: BTreeMap<&str, String> = groups.keys().map(|kind| (*kind, group_id(kind))).collect();
     let steps = [
         ("add", "add-group-member", "group-late"),
@@ -215,10 +227,17 @@ async fn large(course: &Course<'_>, seen: &mut Seen) {
         Err(obstacle) => Case::blocked(obstacle.message),
         Ok(cite) => {
             course.now().await;
-            let size = || course.receiver.group_named(&group).and_then(|group| group["members"].as_array().map(Vec::len)).unwrap_or_default();
+            let size = || {
+                course
+                    .receiver
+                    .group_named(&group)
+                    .and_then(|group| group["members"].as_array().map(Vec::len))
+                    .unwrap_or_default()
+            };
             let took = course.reach("a large group", || size() >= LARGE).await;
             seen.large = Some(size());
-            let id = course.receiver.group_named(&group).and_then(|group| group["id"].as_str().map(str::to_owned)).unwrap_or_default();
+            let id =
+                course.receiver.group_named(&group).and_then(|group| group["id"].as_str().map(str::to_owned)).unwrap_or_default();
             let mut case = Case { cites: vec![cite], ..course.case(mark, &id, "", took) };
             case.sent.truncate(5);
             case.sent.iter_mut().for_each(|sent| sent.body = Value::Null);
@@ -270,7 +289,11 @@ fn membership_has_the_form_of_the_draft(seen: &Seen) -> Judgement {
         }
         found.saw(&cite);
     }
-    if seen.patches.is_empty() { Judgement::undecided("no PATCH of a group was seen") } else { found.conclude(format!("{} PATCH requests of groups have the form of the draft", seen.patches.len())) }
+    if seen.patches.is_empty() {
+        Judgement::undecided("no PATCH of a group was seen")
+    } else {
+        found.conclude(format!("{} PATCH requests of groups have the form of the draft", seen.patches.len()))
+    }
 }
 
 fn a_deleted_group_ends(seen: &Seen) -> Judgement {

@@ -129,7 +129,11 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
     course.now().await;
     let arrived = |what: &str| match what {
         "update" => course.account_holds(id, &value) && (!titled || attribute == "title" || course.account_holds(id, &title)),
-        "link" => link.as_ref().is_ok_and(|(one, place, from)| course.receiver.log().any(*from, |entry| entry.ok() && (entry.touches(place) && entry.writes() || entry.names(&one.tag) && entry.method == "POST"))),
+        "link" => link.as_ref().is_ok_and(|(one, place, from)| {
+            course.receiver.log().any(*from, |entry| {
+                entry.ok() && (entry.touches(place) && entry.writes() || entry.names(&one.tag) && entry.method == "POST")
+            })
+        }),
         _ => race.iter().all(|one| course.account(one).is_some()),
     };
     let mut labels = vec!["race"];
@@ -138,12 +142,23 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
     let took = course.settle("changes and new users", 1, &labels, arrived).await;
     let made = match update {
         Err(why) => Case::blocked(why),
-        Ok(cite) => Case { cites: vec![cite], ..course.case(mark, id, &user.tag, course.account_holds(id, &value).then(|| took.get("update").copied().unwrap_or(course.cycle().as_secs_f64()))) },
+        Ok(cite) => Case {
+            cites: vec![cite],
+            ..course.case(
+                mark,
+                id,
+                &user.tag,
+                course.account_holds(id, &value).then(|| took.get("update").copied().unwrap_or(course.cycle().as_secs_f64())),
+            )
+        },
     };
     let updated = made.reached();
     let wrote = made.done().next().is_some();
     seen.own_kept = wrote.then(|| course.account_holds(id, OWN));
-    seen.cases.insert("update".into(), Case { state: if updated { "the new value is there".into() } else { format!("{attribute} is unchanged") }, ..made });
+    seen.cases.insert(
+        "update".into(),
+        Case { state: if updated { "the new value is there".into() } else { format!("{attribute} is unchanged") }, ..made },
+    );
     match link {
         Err(why) => {
             seen.cases.insert("link".into(), Case::blocked(why));
@@ -161,11 +176,14 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
         let lost = race.first().map(|one| one.tag.clone()).unwrap_or_default();
         let repeated = || {
             let sent = course.sent(mark, "", &lost);
-            sent.iter().position(|sent| sent.fault.as_deref().is_some_and(|fault| fault.contains("lost"))).is_some_and(|at| at + 1 < sent.len())
+            sent.iter()
+                .position(|sent| sent.fault.as_deref().is_some_and(|fault| fault.contains("lost")))
+                .is_some_and(|at| at + 1 < sent.len())
         };
         course.wait_for("a repetition", course.stage.world.patience(60), repeated).await;
         seen.race = race.iter().map(|one| course.receiver.users_with(&one.tag).len()).collect();
-        seen.race_lost = race.first().map(|one| course.sent(mark, &course.account(one).unwrap_or_default(), &one.tag)).unwrap_or_default();
+        seen.race_lost =
+            race.first().map(|one| course.sent(mark, &course.account(one).unwrap_or_default(), &one.tag)).unwrap_or_default();
     }
     users.extend(race);
     clear_and_rename(course, seen, user, id, (titled && course.account_holds(id, &title)).then_some(title.as_str())).await;
@@ -183,11 +201,7 @@ async fn change(course: &Course<'_>, user: &User, attribute: &str, value: &str) 
 async fn link(course: &Course<'_>, seen: &mut Seen, first: &User, id: &str) -> Result<(User, String, usize), String> {
     let name_of = |user: &User| -> Option<String> {
         let known = course.receiver.engine().user(id)?["userName"].as_str()?.to_lowercase();
-        if known == first.name.to_lowercase() {
-            Some(user.name.clone())
-        } else {
-            (known == first.tag).then(|| user.tag.clone())
-        }
+        if known == first.name.to_lowercase() { Some(user.name.clone()) } else { (known == first.tag).then(|| user.tag.clone()) }
     };
     let somebody = course.user("joiner-linked").await.map_err(|obstacle| obstacle.message)?;
     let Some(name) = name_of(&somebody) else {

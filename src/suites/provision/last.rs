@@ -79,10 +79,14 @@ impl Scenario for Last {
         let all = log.since(0, |entry| entry.door == Door::Scim);
         seen.requests = (all.len(), all.iter().filter(|entry| entry.writes()).count());
         let unmanaged = course.receiver.unmanaged();
-        let strange = all.iter().filter(|entry| entry.writes() && unmanaged.iter().any(|id| entry.path == format!("/Users/{id}")));
-        seen.strangers = strange.take(10).map(|entry| (format!("{} {}", entry.method, entry.path), entry.exchange.clone())).collect();
-        seen.misplaced = all.iter().filter_map(|entry| Some((misplaced_token(entry)?, entry.exchange.clone()))).take(10).collect();
-        seen.discovered = log.since(0, |entry| entry.door == Door::Metadata).into_iter().take(5).map(|entry| entry.exchange).collect();
+        let strange =
+            all.iter().filter(|entry| entry.writes() && unmanaged.iter().any(|id| entry.path == format!("/Users/{id}")));
+        seen.strangers =
+            strange.take(10).map(|entry| (format!("{} {}", entry.method, entry.path), entry.exchange.clone())).collect();
+        seen.misplaced =
+            all.iter().filter_map(|entry| Some((misplaced_token(entry)?, entry.exchange.clone()))).take(10).collect();
+        seen.discovered =
+            log.since(0, |entry| entry.door == Door::Metadata).into_iter().take(5).map(|entry| entry.exchange).collect();
         if all.is_empty() {
             return Ok(seen);
         }
@@ -120,7 +124,9 @@ async fn mismatch(course: &Course<'_>, seen: &mut Seen) -> Option<User> {
         let entries = course.receiver.log().since(mark, |entry| entry.door == Door::Metadata);
         let from = entries.first().map(|entry| entry.number);
         let tokens = from.map(|from| course.receiver.log().since(from, |entry| entry.door == Door::Token)).unwrap_or_default();
-        let cites = |entries: Vec<crate::counterpart::scim_receiver::Entry>| entries.into_iter().take(5).map(|entry| entry.exchange).collect();
+        let cites = |entries: Vec<crate::counterpart::scim_receiver::Entry>| {
+            entries.into_iter().take(5).map(|entry| entry.exchange).collect()
+        };
         seen.mismatch = Some(Mismatch { fetched: cites(entries), asked: cites(tokens) });
     }
     course.receiver.desk.mismatch(false);
@@ -149,24 +155,41 @@ async fn certificates(course: &Course<'_>, seen: &mut Seen) -> Result<User, Stri
         // Connections are no requests: looked at every second, the first attempt within a cycle, further ones sooner.
         let limit = if face == Face::SelfSigned { course.cycle() } else { course.stage.world.patience(ATTEMPT_S) };
         let until = std::time::Instant::now() + limit;
-        let ended = |from: u64| front.connections_after(from).iter().any(|connection| connection.face == face && (connection.closed || connection.request_bytes > 0));
+        let ended = |from: u64| {
+            front
+                .connections_after(from)
+                .iter()
+                .any(|connection| connection.face == face && (connection.closed || connection.request_bytes > 0))
+        };
         while !ended(from) && std::time::Instant::now() < until {
-            let next = std::time::Instant::now() + std::time::Duration::from_millis(if course.stage.world.embedded { 100 } else { 1000 });
+            let next = std::time::Instant::now()
+                + std::time::Duration::from_millis(if course.stage.world.embedded { 100 } else { 1000 });
             course.stage.wait_until(next.min(until), "a connection that sees a bad certificate").await;
         }
-        let connections = front.connections_after(from).iter().filter(|connection| connection.face == face).map(|connection| connection.seen()).collect();
+        let connections = front
+            .connections_after(from)
+            .iter()
+            .filter(|connection| connection.face == face)
+            .map(|connection| connection.seen())
+            .collect();
         seen.shown.push(Shown { face, connections });
     }
     front.switch(Face::Good).await;
     course.now().await;
-    seen.recovered = Some(course.stage.control(course.wait("the change to arrive with the good certificate", || course.deprovisioned(&id)).await));
+    seen.recovered = Some(
+        course.stage.control(course.wait("the change to arrive with the good certificate", || course.deprovisioned(&id)).await),
+    );
     Ok(user)
 }
 
 fn strangers_are_left_alone(seen: &Seen) -> Judgement {
     let (_, writes) = seen.requests;
     if let Some((what, cite)) = seen.strangers.first() {
-        return Judgement::broken(format!("{what} writes to an account that nobody provisioned ({} writes of the kind)", seen.strangers.len())).cite([cite]);
+        return Judgement::broken(format!(
+            "{what} writes to an account that nobody provisioned ({} writes of the kind)",
+            seen.strangers.len()
+        ))
+        .cite([cite]);
     }
     if writes == 0 {
         return Judgement::undecided("nothing was provisioned in this run");
@@ -189,13 +212,15 @@ fn metadata_is_fetched_and_compared(seen: &Seen) -> Judgement {
         return if mismatch.asked.is_empty() {
             Judgement::pass("the metadata is fetched, and one that names another issuer is not used").cite(&mismatch.fetched)
         } else {
-            Judgement::broken("metadata that names another issuer was used for a token request").cite(mismatch.asked.iter().chain(&mismatch.fetched))
+            Judgement::broken("metadata that names another issuer was used for a token request")
+                .cite(mismatch.asked.iter().chain(&mismatch.fetched))
         };
     }
     if seen.discovered.is_empty() {
         return Judgement::undecided("the metadata was never fetched: the endpoints may be typed in by hand");
     }
-    Judgement::pass("the metadata is fetched (a mismatch of the issuer could not be shown: it is fetched once)").cite(&seen.discovered)
+    Judgement::pass("the metadata is fetched (a mismatch of the issuer could not be shown: it is fetched once)")
+        .cite(&seen.discovered)
 }
 
 fn bad_certificates_are_refused(seen: &Seen) -> Judgement {
@@ -211,10 +236,17 @@ fn bad_certificates_are_refused(seen: &Seen) -> Judgement {
             return Judgement::broken(format!("{request} was sent over a connection with {}", shown.face.describe()));
         }
     }
-    let met: Vec<&str> = seen.shown.iter().filter(|shown| shown.connections.iter().any(|connection| connection.hello)).map(|shown| shown.face.describe()).collect();
+    let met: Vec<&str> = seen
+        .shown
+        .iter()
+        .filter(|shown| shown.connections.iter().any(|connection| connection.hello))
+        .map(|shown| shown.face.describe())
+        .collect();
     match (met.is_empty(), seen.recovered) {
         (true, _) => Judgement::undecided("no connection was made while a bad certificate was shown"),
-        (_, Some(true)) => Judgement::pass(format!("no request was sent to {}; with the good one the change arrived", met.join(" and "))),
+        (_, Some(true)) => {
+            Judgement::pass(format!("no request was sent to {}; with the good one the change arrived", met.join(" and ")))
+        }
         _ => Judgement::undecided("with the good certificate nothing arrived either, so the refusal proves nothing"),
     }
 }

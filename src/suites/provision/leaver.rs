@@ -60,7 +60,9 @@ impl Scenario for Leaver {
                 continue;
             }
             let case = match arrived.get(&format!("leaver-{step}")) {
-                Some(Ok((user, _))) if step == "delete" && !user.made => Err("no user of this run may be deleted: hooks.create-user is not configured".into()),
+                Some(Ok((user, _))) if step == "delete" && !user.made => {
+                    Err("no user of this run may be deleted: hooks.create-user is not configured".into())
+                }
                 Some(Ok((user, id))) => match course.hook(hook, user, &[]).await {
                     Ok(cite) => {
                         if step == "delete" {
@@ -146,13 +148,19 @@ fn leaves(seen: &Seen, step: &str, pass: &str, fail: &str) -> Judgement {
     if seen.bystander_active == Some(false)
         && let Some(sent) = hit
     {
-        return Judgement::broken(format!("a user whom nobody touched was deactivated by {}", sent.describe())).cite([&sent.cite]);
+        return Judgement::broken(format!("a user whom nobody touched was deactivated by {}", sent.describe()))
+            .cite([&sent.cite]);
     }
     judgement
 }
 
 fn disabling_deactivates(seen: &Seen) -> Judgement {
-    leaves(seen, "disable", "the account of the disabled user was deactivated", "the account of the disabled user was not deactivated")
+    leaves(
+        seen,
+        "disable",
+        "the account of the disabled user was deactivated",
+        "the account of the disabled user was not deactivated",
+    )
 }
 
 fn unassigning_deprovisions(seen: &Seen) -> Judgement {
@@ -171,18 +179,26 @@ fn it_takes_five_minutes_at_most(seen: &Seen) -> Judgement {
             (Some(why), _) => found.undecided(why.as_str(), &case.cites),
             (None, Some(took)) if took <= SOON_S => found.saw(&case.cited()),
             (None, Some(took)) => found.broken(format!("deactivation {} took {took:.0} s", number + 1), &case.cited()),
-            (None, None) => found.broken(format!("deactivation {} did not arrive within {:.0} s", number + 1, case.limit_s), &case.cited()),
+            (None, None) => {
+                found.broken(format!("deactivation {} did not arrive within {:.0} s", number + 1, case.limit_s), &case.cited())
+            }
         }
     }
     let worst = [first].into_iter().chain(&seen.again).filter_map(|case| case.took_s).fold(0.0, f64::max);
     let times = 1 + seen.again.len();
     let few = if times < 3 { " (repetitions need hooks.enable-user)" } else { "" };
-    found.conclude(format!("{times} of {times} deactivations arrived within {worst:.1} s{few}")).expected("300 s at most", format!("{worst:.1} s"))
+    found
+        .conclude(format!("{times} of {times} deactivations arrived within {worst:.1} s{few}"))
+        .expected("300 s at most", format!("{worst:.1} s"))
 }
 
 fn enabling_reactivates_the_same_account(seen: &Seen) -> Judgement {
     let Some(case) = seen.cases.get("enable") else {
-        let why = if seen.cases.get("disable").is_some_and(Case::reached) { "not tried" } else { "the account was not deactivated before" };
+        let why = if seen.cases.get("disable").is_some_and(Case::reached) {
+            "not tried"
+        } else {
+            "the account was not deactivated before"
+        };
         return Judgement::undecided(why);
     };
     let deleted = seen.cases.get("disable").is_some_and(|before| before.done().any(|sent| sent.method == "DELETE"));
@@ -244,7 +260,11 @@ fn bodies_are_scim_json(seen: &Seen) -> Judgement {
             found.broken(format!("{}: Accept is `{}`", sent.describe(), sent.accept), &cite);
         }
     }
-    if none { Judgement::undecided("no request was seen") } else { found.conclude("Content-Type and Accept are application/scim+json") }
+    if none {
+        Judgement::undecided("no request was seen")
+    } else {
+        found.conclude("Content-Type and Accept are application/scim+json")
+    }
 }
 
 #[cfg(test)]
@@ -256,7 +276,11 @@ mod tests {
     use serde_json::json;
 
     fn patch(active: bool) -> Sent {
-        sent("PATCH", "/Users/1", json!({"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": active}]}))
+        sent(
+            "PATCH",
+            "/Users/1",
+            json!({"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": active}]}),
+        )
     }
 
     fn good() -> Seen {
@@ -323,7 +347,10 @@ mod tests {
         json.content_type = "application/json; charset=utf-8".into();
         seen = Seen { cases: [("disable".to_owned(), reached(vec![json]))].into(), ..Seen::default() };
         assert_eq!(bodies_are_scim_json(&seen).call, Call::Doubtful);
-        seen = Seen { cases: [("disable".to_owned(), reached(vec![sent("DELETE", "/Users/1", json!(null))]))].into(), ..Seen::default() };
+        seen = Seen {
+            cases: [("disable".to_owned(), reached(vec![sent("DELETE", "/Users/1", json!(null))]))].into(),
+            ..Seen::default()
+        };
         assert_eq!(the_deactivation_is_valid(&seen).call, Call::Undecided);
     }
 }

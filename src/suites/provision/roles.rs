@@ -69,7 +69,16 @@ impl Scenario for Roles {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let course = Course::open(stage)?;
         let mut seen = Seen::default();
-        let labels = ["role-two", "role-unsupported", "role-refused", "role-disabled", "role-group", "role-new", "role-withdrawn", "role-after"];
+        let labels = [
+            "role-two",
+            "role-unsupported",
+            "role-refused",
+            "role-disabled",
+            "role-group",
+            "role-new",
+            "role-withdrawn",
+            "role-after",
+        ];
         // The catalogue is read while the users arrive.
         let mark = course.receiver.log().mark();
         let import = course.hook("import-roles", &User::default(), &[]).await.map_err(|obstacle| obstacle.message);
@@ -98,7 +107,8 @@ async fn read(course: &Course<'_>, seen: &mut Seen, mark: usize, import: Result<
         let lists = course.receiver.log().since(mark, |entry| entry.method == "GET" && entry.path == "/Roles" && entry.ok());
         lists.into_iter().filter_map(|entry| entry.listed).flat_map(|listed| listed.ids).collect()
     };
-    let schemas = || course.receiver.log().any(mark, |entry| entry.method == "GET" && entry.path.starts_with("/Schemas") && entry.ok());
+    let schemas =
+        || course.receiver.log().any(mark, |entry| entry.method == "GET" && entry.path.starts_with("/Schemas") && entry.ok());
     let all: Vec<String> = course.receiver.engine().roles().into_iter().map(|role| role.value).collect();
     let case = match import {
         Err(why) => Case::blocked(why),
@@ -114,9 +124,11 @@ async fn read(course: &Course<'_>, seen: &mut Seen, mark: usize, import: Result<
                 .await;
             let mut case = Case { cites: vec![cite], ..course.case(mark, "", "/roles", took) };
             let lists = course.receiver.log().since(mark, |entry| entry.path == "/Roles" || entry.path.starts_with("/Schemas"));
-            case.sent = lists.iter().take(20).map(|entry| crate::counterpart::scim_receiver::Sent::of(entry, course.began)).collect();
+            case.sent =
+                lists.iter().take(20).map(|entry| crate::counterpart::scim_receiver::Sent::of(entry, course.began)).collect();
             let read = ids().len();
-            case.state = if read == 0 { "the roles were never read".into() } else { format!("{read} of {count} roles were read") };
+            case.state =
+                if read == 0 { "the roles were never read".into() } else { format!("{read} of {count} roles were read") };
             case
         }
     };
@@ -159,7 +171,11 @@ impl Work<'_> {
             Ok(cite) => {
                 let (user, id) = self.user(label);
                 let roles = self.roles(label);
-                let state = if roles.is_empty() { "the account has no role".into() } else { format!("the account has {}", roles.join(", ")) };
+                let state = if roles.is_empty() {
+                    "the account has no role".into()
+                } else {
+                    format!("the account has {}", roles.join(", "))
+                };
                 Case { cites: vec![cite], state, ..self.course.case(mark, id, &user.tag, took) }
             }
         }
@@ -179,7 +195,15 @@ impl Work<'_> {
         course.now().await;
         if refused.is_ok() {
             let tag = refused_user.tag.clone();
-            course.reach("a refused role", || course.sent(mark, "", &tag).iter().chain(&course.sent(mark, self.user("role-refused").1, "")).any(|sent| sent.status == 400)).await;
+            course
+                .reach("a refused role", || {
+                    course
+                        .sent(mark, "", &tag)
+                        .iter()
+                        .chain(&course.sent(mark, self.user("role-refused").1, ""))
+                        .any(|sent| sent.status == 400)
+                })
+                .await;
         }
         // What comes after the refusal shows whether work goes on.
         let mut push = self.hook("map-role", "role-two", &[("role", &reader)]).await;
@@ -236,7 +260,10 @@ impl Work<'_> {
     fn forbidden(&self, mark: usize, label: &str, hook: Result<String, String>, role: &str, control: bool) -> Forbidden {
         let (user, id) = self.user(label);
         let sent = self.course.sent(mark, id, &user.tag);
-        let with: Vec<_> = sent.iter().filter(|sent| sent.writes() && crate::counterpart::scim_receiver::holds(&sent.body, &role.to_lowercase())).collect();
+        let with: Vec<_> = sent
+            .iter()
+            .filter(|sent| sent.writes() && crate::counterpart::scim_receiver::holds(&sent.body, &role.to_lowercase()))
+            .collect();
         let configured = self.course.has("map-role");
         Forbidden {
             tried: configured,
@@ -254,10 +281,22 @@ impl Work<'_> {
         let mark = course.receiver.log().mark();
         let had = |what: &str| seen.cases.get(what).is_some_and(Case::reached);
         let absent = |why: &str| Err(why.to_owned());
-        let remove = if had("push") { self.hook("unmap-role", "role-two", &[("role", &reader)]).await } else { absent("the roles were not there before") };
+        let remove = if had("push") {
+            self.hook("unmap-role", "role-two", &[("role", &reader)]).await
+        } else {
+            absent("the roles were not there before")
+        };
         let group = self.group_name();
-        let leave = if had("group-add") { self.hook("remove-group-member", "role-group", &[("group", &group)]).await } else { absent("the role was not there before") };
-        let disable = if seen.disabled_had { self.hook("disable-user", "role-disabled", &[]).await } else { absent("the role was not there before") };
+        let leave = if had("group-add") {
+            self.hook("remove-group-member", "role-group", &[("group", &group)]).await
+        } else {
+            absent("the role was not there before")
+        };
+        let disable = if seen.disabled_had {
+            self.hook("disable-user", "role-disabled", &[]).await
+        } else {
+            absent("the role was not there before")
+        };
         course.now().await;
         let mut labels = Vec::new();
         labels.extend(remove.is_ok().then_some("role-two"));
@@ -296,7 +335,14 @@ impl Work<'_> {
             return;
         }
         course.now().await;
-        course.reach("the catalogue to be read again", || course.receiver.log().any(mark, |entry| entry.method == "GET" && (entry.path == "/Roles" || entry.path.starts_with("/Schemas")))).await;
+        course
+            .reach("the catalogue to be read again", || {
+                course
+                    .receiver
+                    .log()
+                    .any(mark, |entry| entry.method == "GET" && (entry.path == "/Roles" || entry.path.starts_with("/Schemas")))
+            })
+            .await;
         let withdrawn = self.hook("map-role", "role-withdrawn", &[("role", &gone)]).await;
         let new = self.hook("map-role", "role-new", &[("role", &added)]).await;
         course.now().await;
@@ -307,7 +353,9 @@ impl Work<'_> {
         };
         // A hook that refuses the new role is what a stale list looks like.
         let case = match new {
-            Err(why) if self.course.has("map-role") => Case { state: why, limit_s: course.cycle().as_secs_f64(), ..Case::default() },
+            Err(why) if self.course.has("map-role") => {
+                Case { state: why, limit_s: course.cycle().as_secs_f64(), ..Case::default() }
+            }
             other => self.case(mark, "role-new", other, took),
         };
         seen.withdrawn = self.forbidden(mark, "role-withdrawn", withdrawn, &gone, took.is_some());
@@ -325,7 +373,9 @@ fn the_catalogue_is_read(seen: &Seen) -> Judgement {
     distinct.dedup();
     if !read.is_empty() && distinct.len() < all.len() && !missing.is_empty() {
         let cites = seen.cases.get("read").map(Case::cited).unwrap_or_default();
-        return Judgement::broken("only the first page of the roles was read").expected(all.len().to_string(), distinct.len().to_string()).cite(&cites);
+        return Judgement::broken("only the first page of the roles was read")
+            .expected(all.len().to_string(), distinct.len().to_string())
+            .cite(&cites);
     }
     judgement
 }
@@ -365,7 +415,9 @@ fn one_role_goes_and_the_other_stays(seen: &Seen) -> Judgement {
     let Some(case) = seen.cases.get("remove").filter(|case| case.reached()) else { return judgement };
     if seen.held.1 != [seen.mapped.1.clone()] {
         let left = if seen.held.1.is_empty() { "no role".into() } else { seen.held.1.join(", ") };
-        return Judgement::broken("other roles than the unmapped one changed").expected(seen.mapped.1.clone(), left).cite(&case.cited());
+        return Judgement::broken("other roles than the unmapped one changed")
+            .expected(seen.mapped.1.clone(), left)
+            .cite(&case.cited());
     }
     judgement
 }
@@ -373,7 +425,11 @@ fn one_role_goes_and_the_other_stays(seen: &Seen) -> Judgement {
 fn roles_follow_groups(seen: &Seen) -> Judgement {
     let joined = effect(seen.cases.get("group-add"), "the role came with the group", "the role of the group did not arrive");
     if seen.cases.get("group-add").is_some_and(Case::reached) {
-        return effect(seen.cases.get("group-remove"), "the role came and went with the group", "the role stayed after the group was left");
+        return effect(
+            seen.cases.get("group-remove"),
+            "the role came and went with the group",
+            "the role stayed after the group was left",
+        );
     }
     joined
 }
@@ -388,15 +444,24 @@ fn a_refused_role_stops_nothing(seen: &Seen) -> Judgement {
         return Judgement::undecided("no role met the refusal").cite(&cites);
     }
     match seen.cases.get("after-refusal") {
-        Some(case) if case.obstacle.is_some() => Judgement::undecided("the users that show whether work goes on could not be played").cite(&cites),
-        Some(case) if case.reached() => Judgement::pass("other users' roles arrived after the refusal (that it is shown is for the operator to say)").cite(&cites),
+        Some(case) if case.obstacle.is_some() => {
+            Judgement::undecided("the users that show whether work goes on could not be played").cite(&cites)
+        }
+        Some(case) if case.reached() => {
+            Judgement::pass("other users' roles arrived after the refusal (that it is shown is for the operator to say)")
+                .cite(&cites)
+        }
         Some(case) => Judgement::broken("after the refusal no other user's role arrived").cite(cites.iter().chain(&case.cited())),
         None => Judgement::undecided("nothing else was tried").cite(&cites),
     }
 }
 
 fn a_disabled_user_has_no_effective_role(seen: &Seen) -> Judgement {
-    effect(seen.cases.get("disable"), "the account is inactive, or its roles are gone", "the disabled user's account is active with its roles")
+    effect(
+        seen.cases.get("disable"),
+        "the account is inactive, or its roles are gone",
+        "the disabled user's account is active with its roles",
+    )
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::stage::Stage;
 use crate::stage::browser::recipe::Until;
 use crate::stage::browser::{Context, Visit};
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::wire::seen::{AuthzSeen, IdTokenSeen, Outcome, TokenSeen};
+use crate::wire::jose::{read, sha256_b64};
+use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
 
 /// Seconds after which a disabled user must have lost access.
 const ENDED_S: u64 = 300;
@@ -115,7 +116,8 @@ impl Scenario for SignIn {
         let name = stage.world.other_user()?.name.clone();
         let user = User { tag: name.to_lowercase(), email: name.clone(), display: name.clone(), name, ..User::default() };
         course.receiver.tag(&user.tag, stage.scenario);
-        let groups = (stage.wants("al2.idp.groups-claim") || stage.wants("al2.idp.group-sources-agree")) && course.has("add-group-member");
+        let groups =
+            (stage.wants("al2.idp.groups-claim") || stage.wants("al2.idp.group-sources-agree")) && course.has("add-group-member");
         let roles = stage.wants("al3.idp.role-claim") && course.has("map-role");
         if groups || roles {
             let (mine, others) = (format!("Suite mine {}", stage.world.run_id), format!("Suite others {}", stage.world.run_id));
@@ -144,45 +146,67 @@ impl Scenario for SignIn {
 }
 
 /// A whole sign-in in a new context.
-async fn sign_in(stage: &Stage, what: &str) -> Result<(Arc<dyn Context>, AuthzSeen, Option<(TokenSeen, crate::counterpart::token::Tokens)>), Obstacle> {
+async fn sign_in(
+    stage: &Stage,
+    what: &str,
+) -> Result<(Arc<dyn Context>, AuthzSeen, Option<(TokenSeen, crate::counterpart::token::Tokens)>), Obstacle> {
     let context = stage.world.agent.context(what).await?;
     let request = stage.offline(stage.request("main")?);
     let url = request.url(stage.world.endpoint("authorization_endpoint")?);
     let (authz, ..) = stage.sign_in(&context, &request, stage.world.other_user()?, Visit::Get(url), Until::Arrival, what).await?;
     let tokens = match &authz.code {
-        Some(code) => Some(stage.token(&TokenRequest::code(&request, code, &format!("token request: {what}")).login("re-authentication"), None).await?),
+        Some(code) => Some(
+            stage
+                .token(&TokenRequest::code(&request, code, &format!("token request: {what}")).login("re-authentication"), None)
+                .await?,
+        ),
         None => None,
     };
     Ok((context, authz.seen, tokens))
 }
 
-async fn id_token(stage: &Stage, what: &str) -> Result<IdTokenSeen, Obstacle> {
+/// The claims of the ID token of a sign-in, and the exchange. They stay in memory: groups and roles are the user's own affair.
+async fn id_token(stage: &Stage, what: &str) -> Result<(Value, String), Obstacle> {
     let (_, authz, tokens) = sign_in(stage, what).await?;
-    tokens
-        .and_then(|(_, tokens)| tokens.id_token)
-        .ok_or_else(|| Obstacle::target(format!("{what}: {}", authz.describe()), "See the verdicts of idp-login."))
+    let token = tokens.and_then(|(seen, tokens)| Some((tokens.id_token_raw?, seen.cites.last().cloned().unwrap_or_default())));
+    let (raw, cite) =
+        token.ok_or_else(|| Obstacle::target(format!("{what}: {}", authz.describe()), "See the verdicts of idp-login."))?;
+    let claims = read(&raw).map_err(|fault| Obstacle::target(format!("{what}: {fault}"), "See sl1.idp.id-token-signed."))?.claims;
+    Ok((claims, cite))
 }
 
 /// Values of a claim: strings, or objects with a value, an id or a name.
-fn values(token: &IdTokenSeen, claim: &str) -> Vec<String> {
+fn values(claims: &Value, claim: &str) -> Vec<String> {
     let one = |value: &Value| {
         let named = ["value", "id", "display", "name"].iter().find_map(|name| value[*name].as_str());
         value.as_str().or(named).map(str::to_owned)
     };
-    match token.claim(claim) {
+    match &claims[claim] {
         Value::Array(all) => all.iter().filter_map(one).collect(),
         other => one(other).into_iter().collect(),
     }
 }
 
+/// What goes into files: names of this run as they are, others as digests, which can be compared all the same.
+fn kept(all: &[String], run_id: &str) -> Vec<String> {
+    let short = |value: &String| format!("another ({})", sha256_b64(value).chars().take(8).collect::<String>());
+    all.iter().map(|value| if value.contains(run_id) { value.clone() } else { short(value) }).collect()
+}
+
 /// Sign-ins before and after the user joined a group and got a role.
-async fn tokens(course: &Course<'_>, seen: &mut Seen, user: &User, (groups, roles): (bool, bool), (mine, others, role): (&str, &str, &str)) -> Result<(), Obstacle> {
+async fn tokens(
+    course: &Course<'_>,
+    seen: &mut Seen,
+    user: &User,
+    (groups, roles): (bool, bool),
+    (mine, others, role): (&str, &str, &str),
+) -> Result<(), Obstacle> {
     let stage = course.stage;
     let claims = (stage.world.target.lifecycle.groups_claim.clone(), stage.world.target.lifecycle.roles_claim.clone());
     course.assign(user).await?;
     let before = id_token(stage, "sign-in before the group and the role").await?;
-    let mut change = Change { before: values(&before, &claims.0), cites: vec![before.exchange.clone()], ..Change::default() };
-    let mut rolled = Change { before: values(&before, &claims.1), cites: vec![before.exchange.clone()], ..Change::default() };
+    let mut change = Change { before: values(&before.0, &claims.0), cites: vec![before.1.clone()], ..Change::default() };
+    let mut rolled = Change { before: values(&before.0, &claims.1), cites: vec![before.1.clone()], ..Change::default() };
     if groups {
         for group in [mine, others] {
             course.hook("create-group", &User::default(), &[("group", group)]).await?;
@@ -198,15 +222,26 @@ async fn tokens(course: &Course<'_>, seen: &mut Seen, user: &User, (groups, role
     }
     course.now().await;
     if groups && stage.wants("al2.idp.group-sources-agree") && stage.world.target.lifecycle.group_ways.contains(&Way::Scim) {
-        course.wait("the group by SCIM", || course.account(user).is_some_and(|id| !course.receiver.engine().groups_of(&id).is_empty())).await;
+        course
+            .wait("the group by SCIM", || {
+                course.account(user).is_some_and(|id| !course.receiver.engine().groups_of(&id).is_empty())
+            })
+            .await;
     }
     let after = id_token(stage, "sign-in after the group and the role").await?;
-    change.after = values(&after, &claims.0);
-    rolled.after = values(&after, &claims.1);
-    change.cites.push(after.exchange.clone());
-    rolled.cites.push(after.exchange.clone());
+    change.after = values(&after.0, &claims.0);
+    rolled.after = values(&after.0, &claims.1);
+    change.cites.push(after.1.clone());
+    rolled.cites.push(after.1.clone());
+    let run = &stage.world.run_id;
     if groups {
-        seen.sets = sets(course, user, &change.after);
+        let all = sets(course, user, &change.after);
+        seen.sets = all.into_iter().map(|(way, groups)| (way, kept(&groups, run))).collect();
+    }
+    for change in [&mut change, &mut rolled] {
+        (change.before, change.after) = (kept(&change.before, run), kept(&change.after, run));
+    }
+    if groups {
         seen.groups = Some(change);
     }
     if roles {
@@ -227,7 +262,12 @@ fn sets(course: &Course<'_>, user: &User, token: &[String]) -> Vec<(String, Vec<
     let provisioned = course.receiver.engine().groups(TENANT);
     let name = |id: &String| {
         let known = announced.iter().find(|(known, _)| known == id).map(|(_, display)| display.clone());
-        let external = || provisioned.iter().find(|group| group["externalId"].as_str() == Some(id) || group["id"].as_str() == Some(id)).and_then(|group| group["displayName"].as_str().map(str::to_owned));
+        let external = || {
+            provisioned
+                .iter()
+                .find(|group| group["externalId"].as_str() == Some(id) || group["id"].as_str() == Some(id))
+                .and_then(|group| group["displayName"].as_str().map(str::to_owned))
+        };
         known.or_else(external).unwrap_or_else(|| id.clone())
     };
     let sorted = |mut all: Vec<String>| {
@@ -243,12 +283,16 @@ fn sets(course: &Course<'_>, user: &User, token: &[String]) -> Vec<(String, Vec<
         && let Some(id) = course.account(user)
     {
         let groups = course.receiver.engine().groups_of(&id);
-        sets.push(("scim".to_owned(), sorted(groups.iter().filter_map(|group| group["displayName"].as_str().map(str::to_owned)).collect())));
+        sets.push((
+            "scim".to_owned(),
+            sorted(groups.iter().filter_map(|group| group["displayName"].as_str().map(str::to_owned)).collect()),
+        ));
     }
     if ways.contains(&Way::Commands) {
         let last = received.iter().rev().find(|one| one.about(&user.tag) && one.claims["groups"].is_array());
         if let Some(last) = last {
-            let groups = last.claims["groups"].as_array().into_iter().flatten().filter_map(|group| group.as_str().map(str::to_owned));
+            let groups =
+                last.claims["groups"].as_array().into_iter().flatten().filter_map(|group| group.as_str().map(str::to_owned));
             sets.push(("commands".to_owned(), sorted(groups.map(|id| name(&id)).collect())));
         }
     }
@@ -260,7 +304,10 @@ async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle>
     let stage = course.stage;
     let (context, authz, tokens) = sign_in(stage, "sign-in of a user to be disabled").await?;
     let Some((_, tokens)) = tokens else {
-        return Err(Obstacle::target(format!("the user to be disabled could not sign in: {}", authz.describe()), "See the verdicts of idp-login."));
+        return Err(Obstacle::target(
+            format!("the user to be disabled could not sign in: {}", authz.describe()),
+            "See the verdicts of idp-login.",
+        ));
     };
     let mut refresh = tokens.refresh;
     let mut seen = Disabled::default();
@@ -268,7 +315,8 @@ async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle>
     let quiet = stage.authorize(&context, &silent()?, "prompt=none before the user is disabled").await?.seen;
     seen.quiet_before = stage.control(quiet.outcome == Outcome::Code);
     if let Some(token) = &refresh {
-        let (before, tokens) = stage.token(&TokenRequest::refresh("main", token, "refresh before the user is disabled"), None).await?;
+        let (before, tokens) =
+            stage.token(&TokenRequest::refresh("main", token, "refresh before the user is disabled"), None).await?;
         refresh = tokens.refresh.or(refresh);
         seen.refresh_before = Some(before);
     }
@@ -278,14 +326,21 @@ async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle>
     outcome.map(|()| seen)
 }
 
-async fn while_disabled(course: &Course<'_>, seen: &mut Disabled, user: &User, context: &Arc<dyn Context>, mut refresh: Option<String>) -> Result<(), Obstacle> {
+async fn while_disabled(
+    course: &Course<'_>,
+    seen: &mut Disabled,
+    user: &User,
+    context: &Arc<dyn Context>,
+    mut refresh: Option<String>,
+) -> Result<(), Obstacle> {
     let stage = course.stage;
     course.hook("disable-user", user, &[]).await?;
     seen.done = true;
     let limit = stage.world.patience(ENDED_S);
     let disabled = Instant::now();
     loop {
-        let quiet = stage.authorize(context, &stage.request("main")?.set("prompt", "none"), "prompt=none of a disabled user").await?.seen;
+        let quiet =
+            stage.authorize(context, &stage.request("main")?.set("prompt", "none"), "prompt=none of a disabled user").await?.seen;
         let mut live = quiet.outcome == Outcome::Code;
         seen.quiet = Some(quiet);
         if let Some(token) = &refresh {
@@ -312,14 +367,22 @@ fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
     };
     let mut found = Findings::new();
     match (&disabled.refresh_before, &disabled.refresh) {
-        (_, Some(after)) if after.granted() => found.broken("a refresh token of the disabled user still brings tokens", &after.cites),
+        (_, Some(after)) if after.granted() => {
+            found.broken("a refresh token of the disabled user still brings tokens", &after.cites)
+        }
         (Some(before), Some(after)) if before.granted() && after.refused() => found.saw(&after.cites),
         (None, _) => {}
-        (_, after) => found.undecided(format!("the refresh: {}", after.as_ref().map(TokenSeen::describe).unwrap_or_default()), &[]),
+        (_, after) => {
+            found.undecided(format!("the refresh: {}", after.as_ref().map(TokenSeen::describe).unwrap_or_default()), &[])
+        }
     }
     match &disabled.quiet {
-        Some(quiet) if quiet.outcome == Outcome::Code => found.broken("the session of the disabled user still signs in", &quiet.deciding()),
-        Some(quiet) if disabled.quiet_before && (quiet.refused() || quiet.outcome == Outcome::LoginPage) => found.saw(&quiet.cites),
+        Some(quiet) if quiet.outcome == Outcome::Code => {
+            found.broken("the session of the disabled user still signs in", &quiet.deciding())
+        }
+        Some(quiet) if disabled.quiet_before && (quiet.refused() || quiet.outcome == Outcome::LoginPage) => {
+            found.saw(&quiet.cites)
+        }
         Some(quiet) => found.undecided(format!("prompt=none: {}", quiet.describe()), &quiet.cites),
         None => found.undecided("prompt=none was not tried", &[]),
     }
@@ -361,7 +424,10 @@ fn all_ways_say_the_same_groups(seen: &Seen) -> Judgement {
     if seen.sets.len() < 2 {
         return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("the user's groups were seen by one way only"));
     }
-    let told = seen.sets.iter().map(|(way, groups)| format!("{way}: {}", if groups.is_empty() { "none".into() } else { groups.join(", ") }));
+    let told = seen
+        .sets
+        .iter()
+        .map(|(way, groups)| format!("{way}: {}", if groups.is_empty() { "none".into() } else { groups.join(", ") }));
     let told = told.collect::<Vec<_>>().join("; ");
     let cites = seen.groups.as_ref().map(|change| change.cites.clone()).unwrap_or_default();
     if seen.sets.iter().all(|(_, groups)| groups.is_empty()) {
@@ -380,7 +446,13 @@ mod tests {
     use crate::suites::blocks::examples::{authz, token};
 
     fn good() -> Seen {
-        let change = |added: &str| Change { before: vec!["all".into()], added: vec![added.into()], foreign: vec!["other".into()], after: vec!["all".into(), added.into()], ..Change::default() };
+        let change = |added: &str| Change {
+            before: vec!["all".into()],
+            added: vec![added.into()],
+            foreign: vec!["other".into()],
+            after: vec!["all".into(), added.into()],
+            ..Change::default()
+        };
         Seen {
             groups: Some(change("g")),
             roles: Some(change("r")),

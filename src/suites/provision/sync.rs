@@ -96,9 +96,17 @@ impl Scenario for Sync {
             course.close(arrived.values().flatten().map(|(user, _)| user.clone())).await;
             return Err(Obstacle::target(why.clone(), "See al2.idp.creates-before-signin."));
         }
-        let users: BTreeMap<String, (User, String)> = arrived.into_iter().filter_map(|(label, user)| Some((label, user.ok()?))).collect();
+        let users: BTreeMap<String, (User, String)> =
+            arrived.into_iter().filter_map(|(label, user)| Some((label, user.ok()?))).collect();
         let ids = |label: &str| users.get(label).map(|(_, id)| id.clone()).unwrap_or_default();
-        let mut drift = Drift { course: &course, users: &users, group: String::new(), display: String::new(), role: String::new(), sub: String::new() };
+        let mut drift = Drift {
+            course: &course,
+            users: &users,
+            group: String::new(),
+            display: String::new(),
+            role: String::new(),
+            sub: String::new(),
+        };
         drift.prepare(&mut seen).await;
         drift.begin(&mut seen);
         let mark = course.receiver.log().mark();
@@ -111,15 +119,22 @@ impl Scenario for Sync {
             }
             Ok(cite) => {
                 course.now().await;
-                let kinds: Vec<String> = seen.cases.iter().filter(|(_, case)| case.obstacle.is_none()).map(|(kind, _)| kind.clone()).collect();
+                let kinds: Vec<String> =
+                    seen.cases.iter().filter(|(_, case)| case.obstacle.is_none()).map(|(kind, _)| kind.clone()).collect();
                 let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
                 let took = course.settle("what changed to be put right", 1, &kinds, |kind| drift.repaired(kind)).await;
                 for kind in kinds {
                     let label = format!("sync-{}", if kind == "user" { "drift" } else { kind });
-                    let mut case = Case { cites: vec![cite.clone()], ..course.case(mark, &ids(&label), "", took.get(kind).copied()) };
+                    let mut case =
+                        Case { cites: vec![cite.clone()], ..course.case(mark, &ids(&label), "", took.get(kind).copied()) };
                     if kind == "command" {
                         let about = course.receiver.commands.received().split_off(commands);
-                        case.cites.extend(about.iter().filter(|command| command.claim("sub") == drift.sub).map(|command| command.exchange.clone()));
+                        case.cites.extend(
+                            about
+                                .iter()
+                                .filter(|command| command.claim("sub") == drift.sub)
+                                .map(|command| command.exchange.clone()),
+                        );
                     }
                     if kind == "group" {
                         let group = course.receiver.group_named(&drift.group).unwrap_or_default();
@@ -167,7 +182,12 @@ impl Drift<'_> {
 
     fn members(&self) -> BTreeSet<String> {
         let group = self.course.receiver.group_named(&self.group).unwrap_or_default();
-        group["members"].as_array().into_iter().flatten().filter_map(|member| member["value"].as_str().map(str::to_owned)).collect()
+        group["members"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|member| member["value"].as_str().map(str::to_owned))
+            .collect()
     }
 
     fn roles(&self) -> Vec<String> {
@@ -199,7 +219,12 @@ impl Drift<'_> {
         }
         course.now().await;
         let wanted: BTreeSet<String> = ["sync-drift", "sync-same"].map(|label| self.id(label).to_owned()).into();
-        course.wait("a group and a role", || (self.group.is_empty() || self.members() == wanted) && (self.role.is_empty() || self.roles() == [self.role.clone()])).await;
+        course
+            .wait("a group and a role", || {
+                (self.group.is_empty() || self.members() == wanted)
+                    && (self.role.is_empty() || self.roles() == [self.role.clone()])
+            })
+            .await;
         let group = match why {
             Some(why) => Case::blocked(why),
             None if self.group.is_empty() => Case::blocked("hooks.create-group or hooks.add-group-member is not configured"),
@@ -220,7 +245,8 @@ impl Drift<'_> {
         let engine = self.course.receiver.engine();
         let shown = engine.user(self.id("sync-drift")).and_then(|user| user["displayName"].as_str().map(str::to_owned));
         self.display = shown.unwrap_or_default();
-        let user = if self.display.is_empty() { Case::blocked("the identity service sends no displayName") } else { Case::default() };
+        let user =
+            if self.display.is_empty() { Case::blocked("the identity service sends no displayName") } else { Case::default() };
         seen.cases.insert("user".into(), user);
         engine.change_user(self.id("sync-drift"), |user| user["displayName"] = DRIFTED.into());
         seen.cases.insert("missing".into(), Case::default());
@@ -238,7 +264,8 @@ impl Drift<'_> {
         }
         let commands = &self.course.receiver.commands;
         let tag = self.users.get("sync-command").map(|(user, _)| user.tag.clone()).unwrap_or_default();
-        let told = commands.received().into_iter().rev().find(|command| command.claim("command") == "activate" && command.about(&tag));
+        let told =
+            commands.received().into_iter().rev().find(|command| command.claim("command") == "activate" && command.about(&tag));
         let command = match told {
             Some(told) => {
                 told.claim("sub").clone_into(&mut self.sub);
@@ -264,30 +291,42 @@ impl Drift<'_> {
 
 /// Waits until all users were read or the cycle is over, and looks at how.
 async fn walk(course: &Course<'_>, mark: usize, users: &BTreeMap<String, (User, String)>) -> Walk {
-    let total = || course.receiver.engine().users(crate::counterpart::scim_receiver::TENANT).len();
+    // As many as the last page said: accounts that are made while or after it is read are no pages missed.
     let look = || {
         let lists = course.receiver.log().since(mark, is_list);
-        let ids: BTreeSet<String> = lists.iter().filter_map(|entry| entry.listed.clone()).flat_map(|listed| listed.ids).collect();
-        (lists, ids)
+        let pages: Vec<_> = lists.iter().filter_map(|entry| entry.listed.clone()).collect();
+        let total = pages.last().map_or(0, |page| usize::try_from(page.total).unwrap_or(usize::MAX));
+        let ids: BTreeSet<String> = pages.into_iter().flat_map(|listed| listed.ids).collect();
+        (lists, ids, total)
+    };
+    let complete = || {
+        let (lists, ids, total) = look();
+        !lists.is_empty() && ids.len() >= total
     };
     let looked_up = || {
         let found = |user: &User, id: &str| {
             course.receiver.log().any(mark, |entry| {
-                entry.method == "GET" && (entry.path.ends_with(id) || entry.query.iter().any(|(name, value)| name.eq_ignore_ascii_case("filter") && value.to_lowercase().contains(&user.tag)))
+                entry.method == "GET"
+                    && (entry.path.ends_with(id)
+                        || entry
+                            .query
+                            .iter()
+                            .any(|(name, value)| name.eq_ignore_ascii_case("filter") && value.to_lowercase().contains(&user.tag)))
             })
         };
         users.values().filter(|(user, id)| found(user, id)).count()
     };
-    course.wait("all users to be read", || look().1.len() >= total() || looked_up() == users.len()).await;
-    let (lists, ids) = look();
+    course.wait("all users to be read", || complete() || looked_up() == users.len()).await;
+    let (lists, ids, total) = look();
     let same = users.get("sync-same").map(|(_, id)| id.clone()).unwrap_or_default();
     let needless = course.receiver.log().since(mark, |entry| entry.writes() && entry.path == format!("/Users/{same}"));
-    let posts = course.receiver.log().since(mark, |entry| entry.method == "POST" && entry.path == "/Users" && entry.status == 409);
+    let posts =
+        course.receiver.log().since(mark, |entry| entry.method == "POST" && entry.path == "/Users" && entry.status == 409);
     Walk {
         obstacle: None,
         lists: lists.len(),
         read: ids.len(),
-        total: total(),
+        total,
         looked_up: looked_up(),
         users: users.len(),
         duplicates: posts.into_iter().map(|entry| entry.exchange).collect(),
@@ -297,7 +336,10 @@ async fn walk(course: &Course<'_>, mark: usize, users: &BTreeMap<String, (User, 
 }
 
 fn is_list(entry: &Entry) -> bool {
-    entry.method == "GET" && entry.path == "/Users" && entry.ok() && !entry.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter"))
+    entry.method == "GET"
+        && entry.path == "/Users"
+        && entry.ok()
+        && !entry.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter"))
 }
 
 fn all_pages_are_read_and_only_differences_written(seen: &Seen) -> Judgement {
@@ -317,7 +359,8 @@ fn all_pages_are_read_and_only_differences_written(seen: &Seen) -> Judgement {
     }
     // Who looks for every user of its own needs no pages.
     if walk.users > 0 && walk.looked_up >= walk.users {
-        return Judgement::pass(format!("users are looked up one by one, so that no paging is needed ({told})")).cite(&walk.cites);
+        return Judgement::pass(format!("users are looked up one by one, so that no paging is needed ({told})"))
+            .cite(&walk.cites);
     }
     if walk.lists == 0 {
         return Judgement::undecided("the client never lists users");

@@ -185,7 +185,8 @@ fn look(course: &Course<'_>, seen: &mut Seen) {
     let asked = desk.asked();
     seen.requests = asked.iter().map(|asked| Request::of(asked, &keys)).collect();
     seen.access_tokens = desk.presented().iter().map(|(token, cite)| Jwt::of(token, &keys, cite)).collect();
-    seen.discovery = course.receiver.log().since(0, |entry| entry.door == Door::Metadata).into_iter().map(|entry| entry.exchange).collect();
+    seen.discovery =
+        course.receiver.log().since(0, |entry| entry.door == Door::Metadata).into_iter().map(|entry| entry.exchange).collect();
     let refused = seen.expired.sent.iter().find(|sent| sent.status == 401).map(|sent| sent.at_s);
     let after = |asked: &TokenAsked| asked.at.saturating_duration_since(course.began).as_secs_f64();
     seen.renewals_s = asked.iter().map(after).filter(|at| refused.is_some_and(|refused| *at >= refused)).collect();
@@ -215,7 +216,11 @@ fn a_signed_jwt_brings_the_token(seen: &Seen) -> Judgement {
         }
         signed(assertion, &seen.audiences, seen.keys_published, &mut found);
     }
-    if seen.requests.is_empty() { Judgement::undecided("no token was asked for") } else { found.conclude("tokens are asked for with a signed JWT (RFC 7523)") }
+    if seen.requests.is_empty() {
+        Judgement::undecided("no token was asked for")
+    } else {
+        found.conclude("tokens are asked for with a signed JWT (RFC 7523)")
+    }
 }
 
 /// An assertion: claims of RFC 7523 section 3, algorithms of the draft.
@@ -260,7 +265,11 @@ fn own_tokens(seen: &Seen) -> Judgement {
             None => found.saw(&cite),
         }
     }
-    if seen.access_tokens.is_empty() { Judgement::undecided("no JWT access token was presented") } else { found.conclude("access tokens are signed JWTs for this server") }
+    if seen.access_tokens.is_empty() {
+        Judgement::undecided("no JWT access token was presented")
+    } else {
+        found.conclude("access tokens are signed JWTs for this server")
+    }
 }
 
 fn assertions_are_fresh(seen: &Seen) -> Judgement {
@@ -305,7 +314,11 @@ fn the_scope_is_scim(seen: &Seen) -> Judgement {
             Some(other) => found.broken(format!("the scope is `{other}`"), &[cite.clone()]),
         }
     }
-    if asked.is_empty() { Judgement::undecided("no readable token or token request was seen") } else { found.conclude("the scope is scim and nothing else") }
+    if asked.is_empty() {
+        Judgement::undecided("no readable token or token request was seen")
+    } else {
+        found.conclude("the scope is scim and nothing else")
+    }
 }
 
 fn scope_of(token: &Jwt) -> Option<String> {
@@ -334,14 +347,17 @@ fn an_expired_token_is_renewed(seen: &Seen) -> Judgement {
         return Judgement::broken(format!("the old token was sent {stubborn} times more after the 401")).cite(&cites);
     }
     let Some(repeated) = case.sent[at + 1..].iter().find(|sent| sent.writes() && sent.ok()) else {
-        return Judgement::broken(format!("the request was not repeated within {:.0} s after the 401", case.limit_s)).cite(&cites);
+        return Judgement::broken(format!("the request was not repeated within {:.0} s after the 401", case.limit_s))
+            .cite(&cites);
     };
     let took = repeated.at_s - refused.at_s;
     let fresh = seen.layout == "idp-as" || seen.renewals_s.iter().any(|renewal| *renewal <= repeated.at_s);
     let seen_at = [&refused.cite, &repeated.cite];
     match (fresh, took > RENEWAL_S as f64) {
         (false, _) => Judgement::broken("the request was repeated, and no new token was asked for").cite(seen_at),
-        (true, true) => Judgement::doubtful(format!("repeated with a new token after {took:.0} s, in the next cycle")).cite(seen_at),
+        (true, true) => {
+            Judgement::doubtful(format!("repeated with a new token after {took:.0} s, in the next cycle")).cite(seen_at)
+        }
         (true, false) => Judgement::pass(format!("repeated with a new token after {took:.1} s")).cite(seen_at),
     }
 }
@@ -383,7 +399,12 @@ mod tests {
             assertion_type: CLIENT_ASSERTION.into(),
             scope: Some("scim".into()),
             secret: false,
-            assertion: Some(Jwt { header: json!({"alg": "ES256"}), claims: claims.as_object().unwrap().clone(), fault: None, cite: "x1".into() }),
+            assertion: Some(Jwt {
+                header: json!({"alg": "ES256"}),
+                claims: claims.as_object().unwrap().clone(),
+                fault: None,
+                cite: "x1".into(),
+            }),
             cite: "x1".into(),
         }
     }

@@ -33,7 +33,11 @@ pub(super) fn a_leaver_is_told(seen: &Seen) -> Judgement {
 pub(super) fn joiners_and_movers_are_told(seen: &Seen) -> Judgement {
     let activate = effect(seen.cases.get("activate"), "activate came", "activate did not come");
     if seen.cases.get("activate").is_some_and(Case::reached) {
-        return effect(seen.cases.get("maintain"), "activate came on assignment, and maintain on the change", "maintain with the new value did not come");
+        return effect(
+            seen.cases.get("maintain"),
+            "activate came on assignment, and maintain on the change",
+            "maintain with the new value did not come",
+        );
     }
     activate
 }
@@ -50,7 +54,11 @@ pub(super) fn command_tokens_are_right(seen: &Seen) -> Judgement {
             found.broken("two commands have the same jti", &[one.token.cite.clone(), before]);
         }
     }
-    if seen.commands.is_empty() { Judgement::undecided("no command was received") } else { found.conclude(format!("{} Command Tokens are right", seen.commands.len())) }
+    if seen.commands.is_empty() {
+        Judgement::undecided("no command was received")
+    } else {
+        found.conclude(format!("{} Command Tokens are right", seen.commands.len()))
+    }
 }
 
 fn form(one: &Received, seen: &Seen, found: &mut Findings) {
@@ -60,7 +68,9 @@ fn form(one: &Received, seen: &Seen, found: &mut Findings) {
     if token.header["typ"].as_str() != Some("command+jwt") {
         broken(format!("typ is {}", token.header["typ"]));
     }
-    for (name, wanted) in [("iss", &seen.expected.issuer), ("aud", &seen.expected.endpoint), ("client_id", &seen.expected.client_id)] {
+    for (name, wanted) in
+        [("iss", &seen.expected.issuer), ("aud", &seen.expected.endpoint), ("client_id", &seen.expected.client_id)]
+    {
         let is = token.claims.get(name).unwrap_or(&Value::Null);
         let one_of = is.as_array().is_some_and(|all| all.len() == 1 && all[0].as_str() == Some(wanted.as_str()));
         // A client that the target file does not name can be any.
@@ -116,7 +126,9 @@ pub(super) fn only_supported_commands_are_sent(seen: &Seen) -> Judgement {
     let told = format!("{} suspend commands while suspend was not supported", limited.suspends);
     match (limited.suspends, seen.limit_known) {
         (count, _) if count > 2 => Judgement::broken(format!("{told}: sent again and again")).cite(&limited.cites),
-        (0, false) if limited.cites.is_empty() => Judgement::undecided("nothing was sent, and the identity service did not ask what is supported now"),
+        (0, false) if limited.cites.is_empty() => {
+            Judgement::undecided("nothing was sent, and the identity service did not ask what is supported now")
+        }
         (0, _) => Judgement::pass("suspend was not sent while it was not supported").cite(&limited.cites),
         (_, true) => Judgement::doubtful(format!("{told}, although it had been told")).cite(&limited.cites),
         (_, false) => Judgement::pass(format!("{told}; it stopped at the refusal")).cite(&limited.cites),
@@ -132,7 +144,11 @@ pub(super) fn a_conflict_ends_it(seen: &Seen) -> Judgement {
         return Judgement::undecided("no suspend met the conflict").cite(&conflict.cites);
     }
     if conflict.suspends > 1 + REPEATS {
-        return Judgement::broken(format!("suspend was sent {} times although the account was said to be suspended", conflict.suspends)).cite(&conflict.cites);
+        return Judgement::broken(format!(
+            "suspend was sent {} times although the account was said to be suspended",
+            conflict.suspends
+        ))
+        .cite(&conflict.cites);
     }
     Judgement::pass(format!("after the conflict suspend was repeated {} times", conflict.suspends - 1)).cite(&conflict.cites)
 }
@@ -179,14 +195,22 @@ pub(super) fn roles_have_their_ids(seen: &Seen) -> Judgement {
     let exact = carriers.iter().find(|one| ids(one.token.claims.get("roles").unwrap_or(&Value::Null)).contains(&seen.role));
     match exact {
         Some(one) => Judgement::pass(format!("{} carries the role's id", one.command())).cite(&one.cite()),
-        None => Judgement::broken(format!("no command carried the role's id within {:.0} s: {}", case.limit_s, case.state)).expected(seen.role.clone(), "").cite(&case.cites),
+        None => Judgement::broken(format!("no command carried the role's id within {:.0} s: {}", case.limit_s, case.state))
+            .expected(seen.role.clone(), "")
+            .cite(&case.cites),
     }
 }
 
 pub(super) fn the_callback_is_honoured(seen: &Seen) -> Judgement {
-    let Some(callback) = &seen.callback else { return Judgement::undecided("no metadata command named a callback_endpoint with a callback_token") };
+    let Some(callback) = &seen.callback else {
+        return Judgement::undecided("no metadata command named a callback_endpoint with a callback_token");
+    };
     let mut found = Findings::new();
-    for (what, status, wanted) in [("a right token", callback.right, 204), ("a wrong token", callback.wrong, 401), ("a body that asks for nothing", callback.malformed, 400)] {
+    for (what, status, wanted) in [
+        ("a right token", callback.right, 204),
+        ("a wrong token", callback.wrong, 401),
+        ("a body that asks for nothing", callback.malformed, 400),
+    ] {
         match status {
             0 | 429 | 502..=504 => found.undecided(format!("{what}: no answer that decides ({status})"), &callback.cites),
             status if status == wanted => found.saw(&callback.cites),
@@ -216,12 +240,18 @@ mod tests {
             "jti": format!("{command}-1"), "iat": 1000, "exp": 1060, "command": command,
         });
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let token = Jwt { header: json!({"typ": "command+jwt", "alg": "ES256"}), claims: claims.as_object().unwrap().clone(), fault: None, cite: format!("x-{command}") };
+        let token = Jwt {
+            header: json!({"typ": "command+jwt", "alg": "ES256"}),
+            claims: claims.as_object().unwrap().clone(),
+            fault: None,
+            cite: format!("x-{command}"),
+        };
         Received { token, media_type: "application/x-www-form-urlencoded".into(), status: 200 }
     }
 
     fn good() -> Seen {
-        let mut cases: BTreeMap<String, Case> = ["activate", "end", "maintain"].map(|step| (step.to_owned(), reached(Vec::new()))).into();
+        let mut cases: BTreeMap<String, Case> =
+            ["activate", "end", "maintain"].map(|step| (step.to_owned(), reached(Vec::new()))).into();
         cases.insert("role".into(), Case { cites: vec!["x-maintain".into()], ..reached(Vec::new()) });
         Seen {
             cases,
@@ -230,7 +260,12 @@ mod tests {
                 received("activate", json!({})),
                 received("maintain", json!({"groups": ["g1"], "roles": ["r1"]})),
             ],
-            expected: Expected { issuer: "https://op".into(), client_id: "rp".into(), endpoint: "https://suite/commands".into(), keys: true },
+            expected: Expected {
+                issuer: "https://op".into(),
+                client_id: "rp".into(),
+                endpoint: "https://suite/commands".into(),
+                keys: true,
+            },
             conflict: Repeats { played: true, suspends: 1, ..Repeats::default() },
             limited: Repeats { played: true, ..Repeats::default() },
             limit_known: true,

@@ -30,10 +30,15 @@ pub(super) fn what_is_there_is_linked(seen: &Seen) -> Judgement {
     let looked = case.sent.iter().any(looks_up);
     let updated = case.done().any(|sent| sent.method != "POST");
     match refused {
-        Some(at) if !case.sent[at + 1..].iter().any(looks_up) && !case.sent[at + 1..].iter().any(|sent| sent.ok() && sent.writes()) => {
+        Some(at)
+            if !case.sent[at + 1..].iter().any(looks_up)
+                && !case.sent[at + 1..].iter().any(|sent| sent.ok() && sent.writes()) =>
+        {
             Judgement::broken("the user was posted, refused with 409, and not linked").cite([&case.sent[at].cite])
         }
-        _ if case.sent.iter().any(|sent| sent.method == "POST" && sent.ok()) => Judgement::broken("the user was posted again").cite(&cites),
+        _ if case.sent.iter().any(|sent| sent.method == "POST" && sent.ok()) => {
+            Judgement::broken("the user was posted again").cite(&cites)
+        }
         _ if updated => Judgement::pass("the account that was there was found and updated").cite(&cites),
         _ if looked => Judgement::pass("the account that was there was looked up, and no second one made").cite(&cites),
         _ => Judgement::undecided(format!("nothing was sent about the user within {:.0} s", case.limit_s)).cite(&cites),
@@ -69,21 +74,33 @@ pub(super) fn the_creation_is_valid(seen: &Seen) -> Judgement {
         }
         found.saw(&cite);
     }
-    if seen.created.is_empty() { Judgement::undecided("no user was created by POST") } else { found.conclude(format!("{} creations are valid", seen.created.len())) }
+    if seen.created.is_empty() {
+        Judgement::undecided("no user was created by POST")
+    } else {
+        found.conclude(format!("{} creations are valid", seen.created.len()))
+    }
 }
 
 pub(super) fn the_server_id_is_used(seen: &Seen) -> Judgement {
-    let later: Vec<&Sent> = seen.story.iter().filter(|sent| sent.path.starts_with("/Users/") && !sent.path.ends_with("/.search")).collect();
+    let later: Vec<&Sent> =
+        seen.story.iter().filter(|sent| sent.path.starts_with("/Users/") && !sent.path.ends_with("/.search")).collect();
     let mut found = Findings::new();
     for sent in &later {
         let id = sent.path.trim_start_matches("/Users/");
         if seen.ids.iter().any(|known| known == id) {
             found.saw(&[sent.cite.clone()]);
         } else {
-            found.broken(format!("{} addresses something else than the id that the server gave", sent.describe()), &[sent.cite.clone()]);
+            found.broken(
+                format!("{} addresses something else than the id that the server gave", sent.describe()),
+                &[sent.cite.clone()],
+            );
         }
     }
-    if later.is_empty() { Judgement::undecided("no later request addresses the account") } else { found.conclude(format!("{} requests address the server's id", later.len())) }
+    if later.is_empty() {
+        Judgement::undecided("no later request addresses the account")
+    } else {
+        found.conclude(format!("{} requests address the server's id", later.len()))
+    }
 }
 
 pub(super) fn a_change_arrives(seen: &Seen) -> Judgement {
@@ -96,13 +113,17 @@ pub(super) fn a_cleared_value_goes(seen: &Seen) -> Judgement {
 
 pub(super) fn an_update_leaves_the_rest(seen: &Seen) -> Judgement {
     if seen.own_mapped {
-        return Judgement::undecided("the identity service sends preferredLanguage itself: it is no attribute of the application's own");
+        return Judgement::undecided(
+            "the identity service sends preferredLanguage itself: it is no attribute of the application's own",
+        );
     }
     let cites = seen.cases.get("update").map(Case::cited).unwrap_or_default();
     match seen.own_kept {
         None => Judgement::undecided("no update was seen").cite(&cites),
         Some(true) => Judgement::pass("the application's own preferredLanguage is unchanged after the update").cite(&cites),
-        Some(false) => Judgement::broken("the update wiped preferredLanguage, which the identity service does not manage").cite(&cites),
+        Some(false) => {
+            Judgement::broken("the update wiped preferredLanguage, which the identity service does not manage").cite(&cites)
+        }
     }
 }
 
@@ -140,7 +161,8 @@ pub(super) fn a_race_makes_no_duplicates(seen: &Seen) -> Judgement {
     if let Some(at) = refused
         && !seen.race_lost[at + 1..].iter().any(|sent| looks_up(sent) || (sent.writes() && sent.ok()))
     {
-        return Judgement::broken("after the lost answer the user was posted again, refused with 409, and left unlinked").cite([&seen.race_lost[at].cite]);
+        return Judgement::broken("after the lost answer the user was posted again, refused with 409, and left unlinked")
+            .cite([&seen.race_lost[at].cite]);
     }
     Judgement::pass(format!("{} users, one account each", seen.race.len())).cite(&cites)
 }
@@ -157,7 +179,11 @@ mod tests {
 
     fn post(external: &str, name: &str) -> Sent {
         let email = json!([{"value": name, "primary": true}]);
-        sent("POST", "/Users", json!({"schemas": [USER], "userName": name, "externalId": external, "active": true, "emails": email}))
+        sent(
+            "POST",
+            "/Users",
+            json!({"schemas": [USER], "userName": name, "externalId": external, "active": true, "emails": email}),
+        )
     }
 
     fn look() -> Sent {
