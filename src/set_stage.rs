@@ -20,6 +20,7 @@ use crate::model::target::{ScimAuth, Target};
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
 use crate::set_app;
+use crate::set_receiver;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
@@ -96,6 +97,8 @@ pub struct Needs {
     pub sign_in: Vec<Role>,
     /// The application needs the suite's provider: for sign-ins, or for the keys of messages.
     pub provider: bool,
+    /// An identity service provisions into the suite.
+    pub provisioning: bool,
 }
 
 impl Needs {
@@ -107,12 +110,19 @@ impl Needs {
             roles: plan.roles.clone(),
             sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
             provider: plan.suites.iter().any(|suite| suite.provider() && suite.role() == Role::App),
+            provisioning: plan.suites.iter().any(|suite| suite.provisioned()),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role], provider: role == Role::App }
+        Needs {
+            wanted: HashSet::new(),
+            roles: vec![role],
+            sign_in: vec![role],
+            provider: role == Role::App,
+            provisioning: false,
+        }
     }
 }
 
@@ -132,7 +142,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in, provider } = needs;
+        let Needs { wanted, roles, sign_in, provider, provisioning } = needs;
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
@@ -211,11 +221,17 @@ impl Set {
             jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
             random(4).to_lowercase().replace(['-', '_'], "x")
         );
+        let receiver = if provisioning {
+            set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &run_id).await?
+        } else {
+            None
+        };
         let world = World {
             target: target.clone(),
             idp: idp.unwrap_or_default(),
             app: app.map(|app| app.world(&run_id)),
             scim: scim.map(|scim| scim.of_run(&run_id)),
+            receiver,
             embedded: setting.embedded,
             allow_load: setting.allow_load,
             secrets: secrets.clone(),

@@ -30,6 +30,9 @@ pub trait Scenario: Send + Sync + 'static {
     const BROWSER: bool = true;
     /// It needs the provider that the suite plays for the application: sign-ins, or messages that the application verifies by its keys.
     const PROVIDER: bool = Self::BROWSER;
+    /// An identity service provisions into the suite meanwhile. Such scenarios wait for its cycles: they take no place among the jobs,
+    /// and their limit is that of the cycles.
+    const PROVISIONED: bool = false;
     /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
     const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
@@ -132,6 +135,8 @@ pub trait Suite: Send + Sync {
     fn browser(&self) -> bool;
     /// It needs the suite's provider.
     fn provider(&self) -> bool;
+    /// An identity service provisions into the suite meanwhile.
+    fn provisioned(&self) -> bool;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<ClauseId>;
     /// Whose clauses they are: a scenario has those of one role.
@@ -195,6 +200,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn provider(&self) -> bool {
         S::PROVIDER
+    }
+
+    fn provisioned(&self) -> bool {
+        S::PROVISIONED
     }
 
     fn clauses(&self) -> Vec<ClauseId> {

@@ -14,6 +14,7 @@ pub mod provider;
 pub mod provisioner;
 pub mod relying_party;
 pub mod scim_client;
+pub mod scim_receiver;
 pub mod scim_server;
 pub mod token;
 pub mod twist;

@@ -18,6 +18,7 @@ use super::scim_world::ScimWorld;
 use super::secrets::Secrets;
 use crate::counterpart::command_issuer::CommandBook;
 use crate::counterpart::keys::SuiteKeys;
+use crate::counterpart::scim_receiver::Receiver;
 use crate::event::Sink;
 use crate::model::target::{Client, Idp, Target, User};
 use crate::model::{ClauseId, ExchangeId};
@@ -37,6 +38,8 @@ pub struct World {
     pub app: Option<AppWorld>,
     /// The application's SCIM service provider, where one is configured.
     pub scim: Option<ScimWorld>,
+    /// The suite's SCIM server and command endpoint for an identity service, where provisioning is tested.
+    pub receiver: Option<Receiver>,
     /// The target is the embedded reference peer, which needs no patience.
     pub embedded: bool,
     /// Requests in large numbers are allowed.
@@ -157,6 +160,15 @@ impl World {
     /// How long an effect that a clause gives so many seconds is waited for. The reference peers act at once.
     pub fn patience(&self, seconds: u64) -> Duration {
         Duration::from_secs(if self.embedded { seconds.min(EMBEDDED_S) } else { seconds })
+    }
+
+    /// The suite's SCIM server for the identity service, or why there is none.
+    ///
+    /// # Errors
+    /// None is configured.
+    pub fn receiver(&self) -> Result<&Receiver, Obstacle> {
+        let help = "Set counterpart.scim_url to the URL under which the identity service reaches the suite.";
+        self.receiver.as_ref().ok_or_else(|| Obstacle::config("counterpart.scim_url is not configured", help))
     }
 
     /// Locks the credentials.

@@ -32,6 +32,7 @@ pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
+pub mod provision;
 pub mod scim_blocks;
 pub mod scim_channel;
 pub mod scim_create;
@@ -77,6 +78,16 @@ static ALL: &[&dyn Suite] = &[
     /* SL2    idp  */ &Of::<idp_reauth::Reauth>::new(),
     /* SL2    idp  */ &Of::<idp_commands::CommandsSent>::new(),
     /* SL2    idp  */ &Of::<idp_probe::classes::Classes>::new(),
+    /* AL1    idp  */ &Of::<provision::leaver::Leaver>::new(),
+    /* AL1    idp  */ &Of::<provision::token::Tokens>::new(),
+    /* AL1    idp  */ &Of::<provision::faults::Faults>::new(),
+    /* AL1    idp  */ &Of::<provision::commands::Commands>::new(),
+    /* AL1    idp  */ &Of::<provision::sign_in::SignIn>::new(),
+    /* AL1    idp  */ &Of::<provision::last::Last>::new(),
+    /* AL2    idp  */ &Of::<provision::joiner::Joiner>::new(),
+    /* AL2    idp  */ &Of::<provision::groups::Groups>::new(),
+    /* AL2    idp  */ &Of::<provision::sync::Sync>::new(),
+    /* AL3    idp  */ &Of::<provision::roles::Roles>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
