@@ -14,7 +14,7 @@ fn must_be_inactive(found: &mut Findings, read: &Answer) {
         Some(false) => found.saw(cite(read)),
         Some(true) => found.broken("the answer was a success, and the user is still active", cite(read)),
         None if read.ok() => {
-            found.broken(format!("the user shows `active` {} in place of false", read.body["active"]), cite(read))
+            found.broken(format!("the user shows `active` {} in place of false", read.body["active"]), cite(read));
         }
         None => found.undecided(format!("the user could not be read: {}", told(read)), cite(read)),
     }
