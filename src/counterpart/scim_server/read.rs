@@ -145,7 +145,7 @@ impl Call<'_> {
             parameter(query, "excludedAttributes").filter(|_| kind != Kind::Group || !self.has(Quirk::GroupListFilter));
         let shape = |view| self.project_by(kind, view, parameter(query, "attributes"), excluded);
         let resources: Vec<Value> = page.into_iter().map(|(_, view)| shape(view)).collect();
-        let first = cursor.is_none() && integer(query, "startIndex")?.is_none_or(|start| start <= 1);
+        let first = cursor.map_or(integer(query, "startIndex")?.is_none_or(|start| start <= 1), str::is_empty);
         if all_users && first && self.has(Quirk::ListUsers) {
             return Ok(answer(200, resources.into()));
         }
