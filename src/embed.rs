@@ -199,6 +199,8 @@ pub async fn embed(
         fast,
         interactive: false,
         allow_load: true,
+        journal: None,
+        sweep: Vec::new(),
         provider,
     };
     Ok((setting, Peers { _idp: idp, _app: app, _dns: dns }))

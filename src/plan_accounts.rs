@@ -21,7 +21,16 @@ pub fn unclaimed(clause: &Clause, target: &Target) -> Option<String> {
         (!ways.roles_exposed.is_empty() && !ways.roles_exposed.contains(&how))
             .then(|| format!("lifecycle.roles_exposed does not name {name}"))
     };
+    let other_layout = |wanted: ScimAuth, name: &str| {
+        let auth = target.scim.as_ref().map(|scim| scim.auth);
+        auth.filter(|auth| *auth != ScimAuth::Bearer && *auth != wanted)
+            .map(|_| format!("scim.auth is not {name}: tokens come from elsewhere"))
+    };
     match clause.id.as_str() {
+        "al1.app.token-accepted-from-idp" => other_layout(ScimAuth::IdpAs, "idp-as"),
+        "al1.app.jwt-assertion-exchange" | "al1.app.jwt-assertion-checks" | "al1.app.jwt-assertion-replay" => {
+            other_layout(ScimAuth::AppAs, "app-as")
+        }
         "al2.app.group-claim-source-trusted" | "al2.idp.groups-claim" => groups(Way::Claims),
         "al2.app.cmd-groups-claim" | "al2.idp.cmd-metadata-groups" => groups(Way::Commands),
         "al2.idp.group-sources-agree" => {
@@ -69,7 +78,9 @@ fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
         }
         (Role::App, "command-endpoint") => absent(target.commands.command_endpoint.is_empty(), "commands.command_endpoint"),
         (Role::App, "login") => absent(target.app.as_ref().is_none_or(|app| app.protected_url.is_empty()), "app.protected_url"),
-        (Role::App, "client-auth-jwt") => absent(auth(ScimAuth::AppAs), "scim.auth = \"app-as\""),
+        (Role::App, "client-auth-jwt") => {
+            absent(auth(ScimAuth::AppAs) && auth(ScimAuth::IdpAs), "scim.auth = \"app-as\" or \"idp-as\"")
+        }
         (Role::App, "token-issuer") => None,
         (Role::App, "suite-as") => absent(auth(ScimAuth::IdpAs), "scim.auth = \"idp-as\""),
         (Role::App, "second-tenant") => absent(

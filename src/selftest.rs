@@ -63,6 +63,14 @@ impl Row {
     }
 }
 
+/// The defects that the matrix plays: those of clauses that a scenario decides, but for clauses that only inform.
+pub fn flaws(catalogue: &Catalogue) -> Vec<Flaw> {
+    let decided: BTreeSet<String> =
+        suites::all().iter().flat_map(|suite| suite.clauses()).map(|id| base(&id).to_owned()).collect();
+    let informs = |id: &str| of_base(catalogue, id).is_some_and(|clause| clause.mutant.starts_with("(informational)"));
+    Flaw::all().filter(|flaw| decided.contains(flaw.clause()) && !informs(flaw.clause())).collect()
+}
+
 /// Runs the reference peers with every defect whose clause `wanted` likes, and the conforming one.
 ///
 /// # Errors
@@ -86,10 +94,7 @@ pub async fn matrix(
     }
     let materials = Materials::make()?;
     let mut defects: Vec<Option<Flaw>> = vec![None];
-    let decided: BTreeSet<String> =
-        suites::all().iter().flat_map(|suite| suite.clauses()).map(|id| base(&id).to_owned()).collect();
-    let flaws = Flaw::all().filter(|flaw| wanted(flaw.clause()) && decided.contains(flaw.clause()));
-    defects.extend(flaws.map(Some));
+    defects.extend(flaws(catalogue).into_iter().filter(|flaw| wanted(flaw.clause())).map(Some));
     // Those that wait longest start first, so that their waits overlap with everything else.
     let wait = |defect: &Option<Flaw>| {
         let Some(flaw) = defect else { return u64::MAX };

@@ -2,6 +2,7 @@
 //! prerequisite, told before the first scenario.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,17 +16,17 @@ use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
 use crate::error::Error;
 use crate::event::{Event, Sink};
-use crate::model::target::Target;
+use crate::model::target::{ScimAuth, Target};
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
 use crate::set_app;
-use crate::stage::World;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
 use crate::stage::cert::Trust;
 use crate::stage::http::{Ask, Http};
 use crate::stage::inbox::{Answer, Arrivals, Inbox};
+use crate::stage::journal::{Entry, Journal};
 use crate::stage::listener::{ClearServer, ListenFault, TestCa, TlsFront, TlsShape};
 use crate::stage::raw::Probing;
 use crate::stage::recorder::Recorder;
@@ -33,6 +34,7 @@ use crate::stage::resolve::Resolve;
 use crate::stage::scim_world::ScimWorld;
 use crate::stage::secrets::Secrets;
 use crate::stage::world::{Discovery, Jwks, Samples};
+use crate::stage::{Stage, World};
 use crate::wire::jose::{from_pem, random};
 
 /// Which user agent signs in.
@@ -75,6 +77,10 @@ pub struct Setting {
     pub interactive: bool,
     /// Requests in large numbers are allowed.
     pub allow_load: bool,
+    /// Where the run lists what it makes at the target; none lists nothing.
+    pub journal: Option<PathBuf>,
+    /// What an earlier run left at the target and this one removes first.
+    pub sweep: Vec<Entry>,
     /// The provider for the application, where it had to be started before it.
     pub provider: Option<Provider>,
 }
@@ -141,7 +147,9 @@ impl Set {
         let answer = Answer { arrivals: arrivals.clone(), other: arrived() };
         let callback = ClearServer::start("127.0.0.1:0", answer).await.map_err(occupied)?;
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
-        let app = if provider && target.app.is_some() {
+        // Where tokens come from the identity service, its provider issues them although nobody signs in.
+        let issues = roles.contains(&Role::App) && target.scim.as_ref().is_some_and(|scim| scim.auth == ScimAuth::IdpAs);
+        let app = if (provider || issues) && target.app.is_some() {
             Some(set_app::prepare(&setting, started, &keys, &recorder).await?)
         } else {
             None
@@ -230,11 +238,16 @@ impl Set {
             session: Arc::default(),
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             commands: Default::default(),
+            journal: Journal::new(setting.journal.clone()),
             undo: Mutex::new(Vec::new()),
         };
-        let set = Set { world: Arc::new(world), _callback: callback, _front: front };
-        if set.world.app.is_some()
-            && sign_in.contains(&Role::App)
+        let world = Arc::new(world);
+        if !setting.sweep.is_empty() {
+            Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
+        }
+        let set = Set { world, _callback: callback, _front: front };
+        if sign_in.contains(&Role::App)
+            && set.world.app.is_some()
             && let Err(error) = calibrate(&set.world).await
         {
             set.world.agent.close().await;

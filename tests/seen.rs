@@ -32,7 +32,7 @@ fn judged_as_the_truth_says(product: &str, configuration: &str) {
     let seen: Observations = serde_json::from_str(&read(&format!("seen/{product}-{configuration}.json"))).unwrap();
     let truth: Truth = toml::from_str(&read(&format!("products/{product}/truth-{configuration}.toml"))).unwrap();
     let catalogue = Catalogue::embedded().unwrap();
-    let plan = Plan::again(&catalogue, vec![truth.about.level], vec![Role::Idp], &catalogue.default_edition, &seen.fates);
+    let plan = Plan::again(&catalogue, vec![truth.about.level], vec![Role::Idp], &catalogue.default_edition, None, &seen.fates);
     let rows = judge::clauses(&plan, &seen);
     assert_eq!(rows.len(), truth.clauses.len());
     let wrong: Vec<String> = rows

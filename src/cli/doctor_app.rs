@@ -117,6 +117,8 @@ pub async fn calibrate(loaded: &Loaded, browser: Browser, headed: bool, findings
         jobs: JOBS,
         fast: true,
         allow_load: false,
+        journal: None,
+        sweep: Vec::new(),
         interactive: false,
         provider: None,
     };

@@ -78,6 +78,8 @@ pub async fn sign_in(loaded: &Loaded, browser: Browser, headed: bool, findings: 
         jobs: JOBS,
         fast: true,
         allow_load: false,
+        journal: None,
+        sweep: Vec::new(),
         interactive: false,
         provider: None,
     };

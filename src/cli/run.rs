@@ -19,6 +19,7 @@ use crate::report::terminal::View;
 use crate::report::{Format, live, terminal, write_run};
 use crate::run::{Finished, run as play};
 use crate::set_stage::{Browser, Setting};
+use crate::stage::journal::Journal;
 use crate::target_file;
 
 /// Arguments of `run`.
@@ -42,6 +43,9 @@ pub struct RunArgs {
     /// Allow requests in large numbers, for the clauses about limits
     #[arg(long)]
     pub allow_load: bool,
+    /// Remove first what an earlier run of this target left there when it was killed
+    #[arg(long)]
+    pub sweep: bool,
     /// Only this binding. Repeatable
     #[arg(long, value_name = "BINDING")]
     pub binding: Vec<String>,
@@ -107,6 +111,7 @@ pub async fn run(args: RunArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let (setting, _peer) = setting(&args, &catalogue).await?;
     let plan = plan(&args, &catalogue, &setting)?;
     let out = OutDir::prepare(args.out.clone())?;
+    let setting = with_journal(setting, &args, &out);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         interrupted().await;
@@ -123,6 +128,33 @@ pub async fn run(args: RunArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let mut finished = played?;
     let stale = baseline.map(|baseline| baseline.apply(&mut finished.report)).unwrap_or_default();
     conclude(&args, &finished, &out, &stale, allow_incomplete)
+}
+
+/// With the list of what the run makes at the target, and with what an earlier run left there, where that is to be removed.
+fn with_journal(mut setting: Setting, args: &RunArgs, out: &OutDir) -> Setting {
+    if setting.embedded {
+        return setting;
+    }
+    let path = Journal::path(out.base(), &setting.digest);
+    let left = Journal::left(&path);
+    if !left.is_empty() {
+        let what = format!("an earlier run of this target was killed and left {} things there", left.len());
+        let remove = args.sweep || setting.interactive && confirmed(&format!("{what}. Remove them now? [Y/n] "));
+        if remove {
+            setting.sweep = left;
+        } else {
+            eprintln!("{what}; --sweep removes them ({})", path.display());
+        }
+    }
+    setting.journal = Some(path);
+    setting
+}
+
+/// The operator presses enter or says yes.
+fn confirmed(question: &str) -> bool {
+    eprint!("{question}");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) && !line.trim().to_ascii_lowercase().starts_with('n')
 }
 
 /// Until somebody presses Ctrl-C, or a pipeline that is cancelled ends the program: the reports are written, and no browser stays behind.
@@ -207,6 +239,11 @@ impl OutDir {
         Ok(OutDir(asked))
     }
 
+    /// The folder that the runs' own folders stand in.
+    fn base(&self) -> &Path {
+        self.0.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("reports/runs"))
+    }
+
     fn path(&self, run_id: &str) -> PathBuf {
         self.0.clone().unwrap_or_else(|| Path::new("reports/runs").join(run_id))
     }
@@ -249,6 +286,8 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
             fast: args.fast || flags.fast.unwrap_or(false),
             interactive,
             allow_load: args.allow_load,
+            journal: None,
+            sweep: Vec::new(),
             provider: None,
         };
         return Ok((setting, None));
@@ -256,7 +295,7 @@ async fn setting(args: &RunArgs, catalogue: &Catalogue) -> Result<(Setting, Opti
     let roles = if args.role.is_empty() { vec![Role::Idp, Role::App] } else { args.role.clone() };
     let jobs = args.jobs.unwrap_or(JOBS);
     let (setting, peers) = embed(&Materials::make()?, &roles, &[], choice(None)?, args.fast, jobs).await?;
-    Ok((Setting { headed: args.headed, allow_load: args.allow_load, ..setting }, Some(peers)))
+    Ok((Setting { headed: args.headed, ..setting }, Some(peers)))
 }
 
 /// Scenarios at a time unless told otherwise.

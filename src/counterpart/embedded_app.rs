@@ -27,6 +27,9 @@ pub const SECOND_CLIENT_ID: &str = "reference-application-second";
 /// The bindings it supports: of session commands, and of accounts.
 pub const BINDINGS: [&str; 4] = ["op-commands", "backchannel-logout", "token-revocation", "scim"];
 
+/// Users that are there from the start: lists have several pages.
+pub const INHABITANTS: usize = 6;
+
 /// The provider an embedded application is configured with.
 #[derive(Clone, Debug)]
 pub struct ProviderFor {
@@ -123,6 +126,7 @@ pub async fn embedded_app(
         resolve: provider.resolve.clone(),
     })
     .await?;
+    app.populate(INHABITANTS);
     let target = Target {
         target: About {
             name: "embedded reference application".into(),

@@ -38,3 +38,14 @@ async fn it_starts_with_every_defect() {
         assert!(started.is_ok(), "{defect:?}: {:?}", started.err());
     }
 }
+
+#[tokio::test]
+async fn it_starts_with_every_quirk_of_its_scim_interface() {
+    let ca = Arc::new(TestCa::new("test ca").unwrap());
+    let keys = AppKeys::generate().unwrap();
+    for quirk in Quirk::ALL {
+        let provider = ProviderFor { quirks: vec![*quirk], ..provider() };
+        let started = embedded_app("127.0.0.1:0", ca.clone(), &keys, &provider, &[]).await;
+        assert!(started.is_ok(), "{quirk:?}: {:?}", started.err());
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{ProviderFor, at, at_api};
 use crate::counterpart::app::{
-    LOCAL_EMAIL, LOCAL_PASSWORD, LOCAL_SUB, ROLE_MAPPING, SCIM_BASE, SCIM_CLIENTS, SCIM_ISSUER, role_catalogue,
+    LOCAL_EMAIL, LOCAL_PASSWORD, LOCAL_SUB, ROLE_MAPPING, SCIM_BASE, SCIM_CLIENTS, SCIM_ISSUER, SCIM_TOKEN, role_catalogue,
 };
 use crate::counterpart::scim_server::Layout;
 use crate::model::target::{
@@ -27,6 +27,8 @@ pub fn scim(provider: &ProviderFor) -> Scim {
         },
         token: token("scim-token"),
         issuer: if issued { at_api(SCIM_ISSUER) } else { String::new() },
+        // The metadata name it too, but that is no demand.
+        token_endpoint: if issued { at_api(SCIM_TOKEN) } else { String::new() },
         client_id: client(0),
         link: Link::ExternalId,
         second_token: token("second-scim-token"),

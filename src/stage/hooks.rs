@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use super::Stage;
 use super::http::Ask;
+use super::journal::Entry;
 use super::recorder::{Raw, RawExchange};
 use crate::event::Event;
 use crate::model::target::{Hook, HookCall};
@@ -34,11 +35,37 @@ pub struct Undo {
     pub values: Vec<(String, String)>,
 }
 
+impl Undo {
+    fn entry(&self) -> Entry {
+        Entry::Hook { hook: self.hook.clone(), values: self.values.clone() }
+    }
+}
+
 impl Stage {
+    /// Removes what an earlier run left at the target.
+    pub async fn sweep(&self, left: &[Entry]) {
+        for entry in left {
+            match entry {
+                Entry::Scim { .. } => self.scim_adopt(entry),
+                Entry::Hook { hook, values } => {
+                    self.undo_now(Undo { hook: hook.clone(), values: values.clone() }).await;
+                }
+            }
+        }
+        let stuck = self.scim_sweep().await;
+        self.world.journal.close(&stuck);
+        self.note(format!(
+            "{} of {} things that an earlier run left at the target were removed",
+            left.len() - stuck.len(),
+            left.len()
+        ));
+    }
+
     /// Remembers how to undo a change, so that it is undone even when the run ends early.
     pub fn undo_later(&self, hook: &str, values: &[(&str, &str)]) -> Undo {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let undo = Undo { hook: hook.to_owned(), values };
+        self.world.journal.add(&undo.entry());
         self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(undo.clone());
         undo
     }
@@ -63,8 +90,9 @@ impl Stage {
         for undo in left {
             self.undo_now(undo).await;
         }
-        self.scim_sweep().await;
         self.command_sweep().await;
+        let left = self.scim_sweep().await;
+        self.world.journal.close(&left);
     }
 
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.

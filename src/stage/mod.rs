@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod html;
 pub mod http;
 pub mod inbox;
+pub mod journal;
 pub mod listener;
 pub mod oracle;
 pub mod plain;

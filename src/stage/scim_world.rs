@@ -2,18 +2,23 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::http::Ask;
+use super::journal::{Entry, Journal};
 use super::recorder::Recorder;
 use super::scim_token::AuthorizationServer;
 use super::secrets::Secrets;
 use super::{Stage, World};
-use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, quoted};
+use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, Shape, quoted};
 use crate::error::Error;
 use crate::model::target::{Scim, ScimAuth, Target};
 use crate::suite::Obstacle;
+
+/// Resources that are removed at a time.
+const SWEEP_AT_ONCE: usize = 8;
 
 /// The service provider under test.
 pub struct ScimWorld {
@@ -54,6 +59,11 @@ struct Made {
 }
 
 impl Made {
+    fn entry(&self) -> Entry {
+        let Made { place, id, name, second } = self.clone();
+        Entry::Scim { place, id, name, second }
+    }
+
     fn bearer(&self) -> Bearer {
         if self.second { Bearer::Second } else { Bearer::Own }
     }
@@ -119,20 +129,23 @@ impl ScimWorld {
         format!("{} {label}", self.run_id)
     }
 
-    fn note(&self, call: &Call, answer: &Answer) {
+    fn note(&self, journal: &Journal, call: &Call, answer: &Answer) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if call.method == "POST"
             && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles")
-            && (answer.ok() || answer.status == 0)
+            // Whoever answers late or with a fault may have committed all the same.
+            && (answer.ok() || answer.status == 0 || answer.status >= 500)
         {
             let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
             let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
-            made.push(Made {
+            let new = Made {
                 place: call.path.clone(),
-                id: answer.id().to_owned(),
+                id: if answer.ok() { answer.id().to_owned() } else { String::new() },
                 name: name.to_owned(),
                 second: call.bearer == Bearer::Second,
-            });
+            };
+            journal.add(&new.entry());
+            made.push(new);
         } else if call.method == "DELETE" && (answer.ok() || answer.status == 404) {
             let second = call.bearer == Bearer::Second;
             made.retain(|known| known.second != second || format!("{}/{}", known.place, known.id) != call.path);
@@ -172,7 +185,7 @@ impl Stage {
         }
         ask.body = call.body.clone();
         let answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
-        world.note(&call, &answer);
+        world.note(&self.world.journal, &call, &answer);
         Ok(answer)
     }
 
@@ -191,12 +204,21 @@ impl Stage {
         }
     }
 
-    /// Creates a user of this run. A 4xx is no obstacle here: the answer says it.
+    /// Creates a user of this run, with the attributes that `/Schemas` declares. A 4xx is no obstacle here: the answer says it.
     ///
     /// # Errors
     /// There is no service provider, or no token for it.
     pub async fn scim_create(&self, step: &str, person: &Person) -> Result<Answer, Obstacle> {
-        self.scim_send(step, Call::post("/Users", &person.body())).await
+        let body = self.scim_shape().await?.fit_user(&person.body());
+        self.scim_send(step, Call::post("/Users", &body)).await
+    }
+
+    /// What `/Schemas` declares.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_shape(&self) -> Result<Shape, Obstacle> {
+        Ok(Shape::of(&self.scim_documents().await?.schemas))
     }
 
     /// A user of this run to work on, or the obstacle that none can be made.
@@ -243,21 +265,37 @@ impl Stage {
             .await
     }
 
-    /// Removes what the run made at the service provider; says what could not be removed.
-    pub async fn scim_sweep(&self) {
-        let Ok(world) = self.scim() else { return };
-        let left = std::mem::take(&mut *world.made.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Takes resources of an earlier run over, so that [`Stage::scim_sweep`] removes them.
+    pub fn scim_adopt(&self, entry: &Entry) {
+        let (Ok(world), Entry::Scim { place, id, name, second }) = (self.scim(), entry) else { return };
+        let made = Made { place: place.clone(), id: id.clone(), name: name.clone(), second: *second };
+        world.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    }
+
+    /// Removes what the run made at the service provider, and says what could not be removed.
+    pub async fn scim_sweep(&self) -> Vec<Entry> {
+        let Ok(world) = self.scim() else { return Vec::new() };
+        let made = std::mem::take(&mut *world.made.lock().unwrap_or_else(PoisonError::into_inner));
         // Groups first: a server may hold on to members of a group.
-        let (groups, others): (Vec<Made>, Vec<Made>) = left.into_iter().partition(|made| made.place == "/Groups");
-        for made in groups.into_iter().chain(others) {
-            for id in self.scim_ids(&made).await {
-                let call = Call::delete(format!("{}/{id}", made.place)).by(made.bearer());
-                let gone = self.scim_send("clean-up", call).await;
-                if !gone.is_ok_and(|answer| answer.ok() || answer.status == 404) {
-                    self.note(format!("could not be removed at the target: {}/{id} ({})", made.place, made.name));
+        let (groups, others): (Vec<Made>, Vec<Made>) = made.into_iter().partition(|made| made.place == "/Groups");
+        let mut left = Vec::new();
+        for some in [groups, others] {
+            let gone = futures_util::stream::iter(some).map(|made| async move {
+                let mut gone = true;
+                for id in self.scim_ids(&made).await {
+                    let call = Call::delete(format!("{}/{id}", made.place)).by(made.bearer());
+                    let answer = self.scim_send("clean-up", call).await;
+                    gone &= answer.is_ok_and(|answer| answer.ok() || answer.status == 404);
                 }
+                (!gone).then_some(made)
+            });
+            let stuck: Vec<Option<Made>> = gone.buffer_unordered(SWEEP_AT_ONCE).collect().await;
+            for made in stuck.into_iter().flatten() {
+                self.note(format!("could not be removed at the target: {}/{} ({})", made.place, made.id, made.name));
+                left.push(made.entry());
             }
         }
+        left
     }
 
     /// The id of what was made; where the answer was lost it is looked up.

@@ -81,6 +81,8 @@ pub struct World {
     pub inbox: super::inbox::Inbox,
     /// What all scenarios of account commands share.
     pub commands: CommandBook,
+    /// What was made at the target, on disk, in case the run is killed.
+    pub journal: super::journal::Journal,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }

@@ -32,16 +32,22 @@ pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
+pub mod scim_blocks;
 pub mod scim_channel;
+pub mod scim_create;
+pub mod scim_groups;
 pub mod scim_inventory;
+pub mod scim_roles;
+pub mod scim_suspend;
 pub mod scim_tenants;
 pub mod scim_token;
+pub mod scim_update;
 
 use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 57] = [
+static ALL: &[&dyn Suite] = &[
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -94,6 +100,11 @@ static ALL: [&dyn Suite; 57] = [
     /* AL1    app  */ &Of::<scim_token::Tokens>::new(),
     /* AL1    app  */ &Of::<scim_tenants::Tenants>::new(),
     /* AL1    app  */ &Of::<scim_inventory::Inventory>::new(),
+    /* AL1    app  */ &Of::<scim_suspend::Suspend>::new(),
+    /* AL2    app  */ &Of::<scim_create::Create>::new(),
+    /* AL2    app  */ &Of::<scim_update::Update>::new(),
+    /* AL2    app  */ &Of::<scim_groups::Groups>::new(),
+    /* AL3    app  */ &Of::<scim_roles::Roles>::new(),
     /* AL1    app  */ &Of::<command_accounts::states::States>::new(),
     /* AL1    app  */ &Of::<command_accounts::forgery::ForgedAccountCommands>::new(),
     /* AL1    app  */ &Of::<command_accounts::tenant::Tenant>::new(),
@@ -104,7 +115,7 @@ static ALL: [&dyn Suite; 57] = [
 
 /// The table.
 pub fn all() -> &'static [&'static dyn Suite] {
-    &ALL
+    ALL
 }
 
 /// Scenarios that others start from: played also when none of their own clauses was asked for.

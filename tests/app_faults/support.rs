@@ -134,6 +134,7 @@ pub async fn play(setting: Setting, scenarios: &[&str], notes: Arc<Mutex<Vec<Str
         clauses: Vec::new(),
         scenarios: scenarios.iter().map(|name| (*name).to_owned()).collect(),
         fast: true,
+        profile: None,
     };
     let plan = Plan::make(&catalogue, &setting.target, &ask);
     let (_stop, stopped) = watch::channel(false);

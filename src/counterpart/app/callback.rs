@@ -219,7 +219,7 @@ fn sign_in(app: &App, request: &In, transaction: &Transaction, tokens: &Tokens, 
         }
         return Err("the account is not active".into());
     }
-    roles::take_groups(app, &mut state, &account, groups);
+    roles::take_groups(app, &mut state, &account, &groups);
     if state.accounts.get(&account).is_some_and(|account| account.suspended) {
         return Err("the account is suspended".into());
     }

@@ -60,7 +60,7 @@ use crate::wire::jwe::DecryptionKey;
 pub use defect::Defect;
 pub use local_user::{EMAIL as LOCAL_EMAIL, PASSWORD as LOCAL_PASSWORD, SUB as LOCAL_SUB};
 pub use roles::{MAPPING as ROLE_MAPPING, catalogue as role_catalogue};
-pub use scim::{BASE as SCIM_BASE, CLIENTS as SCIM_CLIENTS, ISSUER as SCIM_ISSUER, Provisioning};
+pub use scim::{BASE as SCIM_BASE, CLIENTS as SCIM_CLIENTS, ISSUER as SCIM_ISSUER, Provisioning, TOKEN as SCIM_TOKEN};
 
 /// Host name of pages, redirect URI and login initiation. `.test` is never in the DNS (RFC 6761).
 pub const HOST: &str = "app.ipsie-conform-target.test";
@@ -300,6 +300,13 @@ impl ReferenceApp {
             _servers: [tls, clear],
             _dns: dns,
         })
+    }
+
+    /// Makes users that nobody asks for, so that its first tenant is not empty.
+    pub fn populate(&self, users: usize) {
+        for number in 1..=users {
+            people::inhabitant(&self.app, number);
+        }
     }
 
     /// Moves its clock forward, so that tests need not wait.

@@ -80,6 +80,19 @@ fn newcomer(app: &App, tenant: &str, person: &Person, second: bool) -> Value {
     user
 }
 
+/// A user of the first tenant who never signs in.
+pub fn inhabitant(app: &App, number: usize) {
+    let address = format!("inhabitant-{number}@ipsie-conform-target.test");
+    app.scim.put_user(
+        TENANTS[0],
+        json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": address, "active": true,
+            "externalId": format!("inhabitant-{number}"), "displayName": format!("Inhabitant {number}"),
+            "emails": [{"value": address, "type": "work", "primary": true}],
+        }),
+    );
+}
+
 /// Takes newer claims over older claims, never over what was provisioned.
 fn take_claims(app: &App, known: &Account, person: &Person) {
     let Some(user) = app.scim.user(&known.id) else { return };

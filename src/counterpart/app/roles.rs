@@ -131,9 +131,9 @@ pub fn claimed(claims: &Value) -> Vec<String> {
 }
 
 /// The groups that a sign-in claims, in place of those of the sign-in before.
-pub fn take_groups(app: &App, state: &mut State, id: &str, groups: Vec<String>) {
+pub fn take_groups(app: &App, state: &mut State, id: &str, groups: &[String]) {
     let Some(account) = state.accounts.get_mut(id) else { return };
-    let before = std::mem::replace(&mut account.groups, groups.clone());
+    let before = std::mem::replace(&mut account.groups, groups.to_vec());
     if app.has(Defect::MappingRemoved) {
         let left = before.into_iter().filter(|group| !groups.contains(group));
         let roles: Vec<String> = left.flat_map(|group| of_group(&group).map(str::to_owned).collect::<Vec<_>>()).collect();

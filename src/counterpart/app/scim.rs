@@ -46,6 +46,9 @@ pub fn engine(config: &super::AppConfig, base_url: String) -> Engine {
     })
 }
 
+/// Seconds that an access token of the SCIM interface works: so short that its end can be waited for.
+const TOKEN_LIFE_S: i64 = 12;
+
 /// Who issues and checks tokens.
 pub fn authority(config: &super::AppConfig, origin: &str, clock: scim_server::auth::Clock) -> Authority {
     let issuers = [Some(config.issuer.clone()), config.second_issuer.clone()];
@@ -66,6 +69,7 @@ pub fn authority(config: &super::AppConfig, origin: &str, clock: scim_server::au
         clients: clients.collect(),
         quirks: provisioning.quirks.clone(),
         clock,
+        lifetime: TOKEN_LIFE_S,
         ..AuthConfig::default()
     })
 }

@@ -2,12 +2,14 @@
 
 pub mod answer;
 pub mod person;
+pub mod shape;
 pub mod token;
 
 use serde_json::{Value, json};
 
 pub use answer::Answer;
 pub use person::Person;
+pub use shape::Shape;
 
 /// URN of a PatchOp message.
 pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";

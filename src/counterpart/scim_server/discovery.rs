@@ -12,16 +12,16 @@ use super::{Config, Paging, Quirk, Response, roles};
 pub fn answer_for(config: &Config, state: &State, path: &[&str]) -> Result<Response, Problem> {
     let body = match path {
         ["ServiceProviderConfig"] => service_provider_config(config, state),
-        ["ResourceTypes"] => list(resource_types(config, state)),
+        ["ResourceTypes"] => list(&resource_types(config, state)),
         ["ResourceTypes", id] => one(resource_types(config, state), id)?,
-        ["Schemas"] => list(schemas(config, state)),
+        ["Schemas"] => list(&schemas(config, state)),
         ["Schemas", id] => one(schemas(config, state), id)?,
         _ => return Err(Problem::not_found()),
     };
     Ok(answer(200, body))
 }
 
-fn list(all: Vec<Value>) -> Value {
+fn list(all: &[Value]) -> Value {
     let count = all.len();
     json!({"schemas": [LIST], "totalResults": count, "startIndex": 1, "itemsPerPage": count, "Resources": all})
 }
@@ -33,7 +33,7 @@ fn one(all: Vec<Value>, id: &str) -> Result<Value, Problem> {
 fn service_provider_config(config: &Config, state: &State) -> Value {
     let paging = config.paging;
     let default = if paging == Paging::Cursor { "cursor" } else { "index" };
-    json!({
+    let mut shown = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": !config.has(Quirk::ServiceProviderConfig)},
         "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
@@ -48,15 +48,6 @@ fn service_provider_config(config: &Config, state: &State) -> Value {
             "defaultPageSize": config.page_limit,
             "maxPageSize": config.page_limit,
         },
-        "RolesAndEntitlements": {
-            "roles": {
-                "supported": !state.roles.is_empty(),
-                "multipleRolesSupported": config.multiple_roles,
-                "primarySupported": true,
-                "typeSupported": true,
-            },
-            "entitlements": {"supported": false},
-        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "OAuth Bearer Token",
@@ -65,7 +56,20 @@ fn service_provider_config(config: &Config, state: &State) -> Value {
             "primary": true,
         }],
         "meta": {"resourceType": "ServiceProviderConfig", "location": format!("{}/ServiceProviderConfig", config.base_url)},
-    })
+    });
+    // Only with roles: the member is no part of RFC 7643, and strict clients refuse what they do not know.
+    if !state.roles.is_empty() {
+        shown["RolesAndEntitlements"] = json!({
+            "roles": {
+                "supported": true,
+                "multipleRolesSupported": config.multiple_roles,
+                "primarySupported": true,
+                "typeSupported": true,
+            },
+            "entitlements": {"supported": false},
+        });
+    }
+    shown
 }
 
 fn kinds(state: &State) -> Vec<Kind> {
@@ -109,6 +113,13 @@ fn schemas(config: &Config, state: &State) -> Vec<Value> {
         })
     };
     let mut all: Vec<Value> = kinds(state).into_iter().map(|kind| entry(kind.urn(), kind.name(), kind.core())).collect();
+    if let Some(reference) = sub_attribute(&mut all[0], "groups", "$ref") {
+        reference["referenceTypes"] = json!(["Group"]);
+    }
+    // Groups have no groups as members.
+    if let Some(kind) = sub_attribute(&mut all[1], "members", "type") {
+        kind["canonicalValues"] = json!(["User"]);
+    }
     all.insert(1, entry(ENTERPRISE, "EnterpriseUser", ENTERPRISE_ATTRIBUTES));
     let values: Vec<String> =
         roles::shown(config, state).into_iter().filter(|role| role.supported).map(|role| role.value).collect();
@@ -149,7 +160,7 @@ fn described(attribute: &Attribute) -> Value {
         entry["subAttributes"] = subs.iter().map(described).collect();
     }
     if let Type::Reference = attribute.of {
-        entry["referenceTypes"] = json!(["User", "Group"]);
+        entry["referenceTypes"] = json!(["User"]);
     }
     entry
 }

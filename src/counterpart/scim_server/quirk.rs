@@ -83,7 +83,7 @@ quirks! {
     RateLimit429 = "al1.app.rate-limit-429",
     /// GET of a user by id leaves schemas out.
     GetUserById = "al1.app.get-user-by-id",
-    /// Answers GET of all users with a bare array when neither filter, startIndex nor cursor is given.
+    /// Answers the first page of all users with a bare array when no cursor is given.
     ListUsers = "al1.app.list-users",
     /// Gives one user more than count asks for on pages of all users.
     Pagination = "al1.app.pagination",

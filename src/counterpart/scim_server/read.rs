@@ -145,7 +145,8 @@ impl Call<'_> {
             parameter(query, "excludedAttributes").filter(|_| kind != Kind::Group || !self.has(Quirk::GroupListFilter));
         let shape = |view| self.project_by(kind, view, parameter(query, "attributes"), excluded);
         let resources: Vec<Value> = page.into_iter().map(|(_, view)| shape(view)).collect();
-        if all_users && cursor.is_none() && parameter(query, "startIndex").is_none() && self.has(Quirk::ListUsers) {
+        let first = cursor.is_none() && integer(query, "startIndex")?.is_none_or(|start| start <= 1);
+        if all_users && first && self.has(Quirk::ListUsers) {
             return Ok(answer(200, resources.into()));
         }
         body.insert("itemsPerPage".into(), resources.len().into());

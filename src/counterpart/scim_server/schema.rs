@@ -216,7 +216,7 @@ const GROUP_ATTRIBUTES: &[Attribute] = &[
         "members",
         &[
             Attribute { mutability: "immutable", ..text("value").exact() },
-            Attribute::new("$ref", Type::Reference).exact().read_only(),
+            Attribute { mutability: "immutable", ..Attribute::new("$ref", Type::Reference).exact() },
             text("display").read_only(),
             Attribute { mutability: "immutable", ..text("type") },
         ],

@@ -1,6 +1,7 @@
 //! Accounts: a sign-in finds the provisioned user, and what SCIM does ends access.
 
 use super::*;
+use crate::counterpart::embedded_app::INHABITANTS;
 use crate::counterpart::scim_server::{Caller, Request, Response};
 
 /// What the tests of accounts, roles and pages share.
@@ -37,23 +38,24 @@ impl People {
         made.body.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
-    pub fn patch(&self, path: &str, operations: Value) {
+    pub fn patch(&self, path: &str, operations: &Value) {
         let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
         let done = self.scim("first", "PATCH", path, &body);
         assert!(done.status < 300, "{done:?}");
     }
 
     pub fn set_active(&self, id: &str, active: bool) {
-        self.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "active", "value": active}]));
+        self.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "active", "value": active}]));
     }
 
     pub fn user(&self, id: &str) -> Value {
         self.scim("first", "GET", &format!("/Users/{id}"), &Value::Null).body.unwrap_or_default()
     }
 
+    /// Users of the first tenant but for those of the start.
     pub fn users(&self) -> usize {
         let all = self.scim("first", "GET", "/Users", &Value::Null).body.unwrap_or_default();
-        all["totalResults"].as_u64().unwrap() as usize
+        all["totalResults"].as_u64().unwrap() as usize - INHABITANTS
     }
 
     /// From now on this is who signs in.
@@ -130,7 +132,7 @@ async fn a_provisioned_user_signs_in_to_that_account() {
     let (browser, account) = people.sign_in().await;
     assert_eq!(account.as_deref(), Some(id.as_str()));
     assert_eq!((people.shown(&browser).await.as_deref(), people.users()), (Some("Provisioned"), 1));
-    people.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "displayName", "value": "Changed"}]));
+    people.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "displayName", "value": "Changed"}]));
     assert_eq!(people.shown(&browser).await.as_deref(), Some("Changed"));
     people.says("s1", "Stale");
     let (browser, _) = people.sign_in().await;
@@ -232,7 +234,7 @@ async fn an_account_made_by_a_sign_in_is_managed_at_once() {
     people.says("s1", "Second");
     assert_eq!(people.sign_in().await.1, Some(id.clone()));
     assert_eq!(people.shown(&browser).await.as_deref(), Some("Second"));
-    people.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "displayName", "value": "Provisioned"}]));
+    people.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "displayName", "value": "Provisioned"}]));
     people.says("s1", "Third");
     people.sign_in().await;
     assert_eq!(people.user(&id)["displayName"], "Provisioned");
@@ -269,7 +271,35 @@ async fn the_defects_of_sign_ins_depart() {
     let id = cached.provision("s1", "A", true);
     cached.says("s1", "A");
     let (browser, _) = cached.sign_in().await;
-    cached.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "displayName", "value": "B"}]));
+    cached.patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "displayName", "value": "B"}]));
     assert_eq!(cached.shown(&browser).await.as_deref(), Some("A"));
     assert_eq!(cached.user(&id)["displayName"], "B");
+}
+
+#[tokio::test]
+async fn the_interface_obeys_its_clients_over_tls_and_logs_what_they_do() {
+    let people = people(&[]).await;
+    let base = format!("https://{API_HOST}/scim/v2");
+    let none = Browser::default();
+    let ask = |path: &str, token: &str| people.world.http.get(format!("{base}{path}")).bearer_auth(token.to_owned());
+    let [first, second] = ["scim-token", "second-scim-token"].map(|name| people.world.secret(name).to_owned());
+    assert_eq!(send(&none, ask("/Users", "wrong")).await.status, 401);
+    let id = people.provision("s1", "One", true);
+    let listed = send(&none, ask("/Users?count=1", &first)).await;
+    assert_eq!((listed.status, listed.header("content-type")), (200, "application/scim+json"));
+    assert_eq!(listed.json()["totalResults"], INHABITANTS + 1);
+    assert_eq!(send(&none, ask("/Users", &second)).await.json()["totalResults"], 0, "another tenant");
+    let other = people.world.http.get(format!("https://{API_HOST}/api/data")).bearer_auth(&first);
+    assert_eq!(send(&none, other).await.status, 401);
+    let gone = people.world.http.delete(format!("{base}/Users/{id}")).bearer_auth(&first);
+    assert_eq!(send(&none, gone).await.status, 204);
+    let log = people.world.embedded.app.app.lock().audit.clone();
+    assert!(log.len() == 1 && log[0].ends_with(&format!("first DELETE /Users/{id} 204")), "{log:?}");
+    // More looks in a second than anybody needs.
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let looks = (0..60).map(|_| send(&none, ask("/Users?count=1", &first)));
+        statuses.extend(futures_util::future::join_all(looks).await.into_iter().map(|answer| answer.status));
+    }
+    assert!(statuses.contains(&429) && statuses.contains(&200));
 }

@@ -30,11 +30,11 @@ impl Member {
 
     fn leave(&self, group: &str) {
         let path = format!("members[value eq \"{}\"]", self.id);
-        self.people.patch(&format!("/Groups/{group}"), json!([{"op": "remove", "path": path}]));
+        self.people.patch(&format!("/Groups/{group}"), &json!([{"op": "remove", "path": path}]));
     }
 
-    fn user(&self, operation: Value) {
-        self.people.patch(&format!("/Users/{}", self.id), json!([operation]));
+    fn user(&self, operation: &Value) {
+        self.people.patch(&format!("/Users/{}", self.id), &json!([operation]));
     }
 
     async fn roles(&self) -> Vec<String> {
@@ -97,9 +97,9 @@ async fn assigned_roles_hold_until_they_are_removed() {
         (&[Defect::RemoveRole], &["archivist"], &["archivist"]),
     ] {
         let member = member(defects).await;
-        member.user(assign.clone());
+        member.user(&assign);
         assert_eq!(member.roles().await, given, "{defects:?}");
-        member.user(remove.clone());
+        member.user(&remove);
         assert_eq!(member.roles().await, left, "{defects:?}");
         assert!(member.people.user(&member.id)["roles"].as_array().is_none_or(Vec::is_empty));
     }
@@ -109,9 +109,9 @@ async fn assigned_roles_hold_until_they_are_removed() {
 async fn the_last_assignment_holds_after_a_suspension() {
     for (defects, back) in [(&[][..], false), (&[Defect::RoleSurvivesSuspension][..], true)] {
         let member = member(defects).await;
-        member.user(json!({"op": "add", "path": "roles", "value": [{"value": "archivist"}]}));
+        member.user(&json!({"op": "add", "path": "roles", "value": [{"value": "archivist"}]}));
         member.people.set_active(&member.id, false);
-        member.user(json!({"op": "remove", "path": "roles"}));
+        member.user(&json!({"op": "remove", "path": "roles"}));
         member.people.set_active(&member.id, true);
         assert_eq!(!member.roles().await.is_empty(), back);
     }

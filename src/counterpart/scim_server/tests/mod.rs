@@ -110,7 +110,7 @@ pub fn is_error(response: &Response, status: u16, kind: Option<&str>) -> bool {
     let body = response.body.clone().unwrap_or_default();
     response.status == status
         && body["schemas"] == json!(["urn:ietf:params:scim:api:messages:2.0:Error"])
-        && body["status"] == status.to_string()
+        && body["status"].as_str() == Some(&status.to_string())
         && body["scimType"].as_str() == kind
         && response.headers.contains(&("content-type".into(), "application/scim+json".into()))
 }

@@ -1,0 +1,98 @@
+//! What a run made at the target, on disk while it runs: a run that is killed leaves the list behind, and the next one can remove it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// One thing to be removed or undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// A SCIM resource.
+    Scim {
+        /// `/Users`, `/Groups`.
+        place: String,
+        /// Its id; empty where the answer to its creation was lost.
+        id: String,
+        /// `userName` or `displayName`.
+        name: String,
+        /// In the second tenant.
+        second: bool,
+    },
+    /// A hook to be called.
+    Hook {
+        /// Its name.
+        hook: String,
+        /// Its placeholder values.
+        values: Vec<(String, String)>,
+    },
+}
+
+/// The list of a run. Without a path it keeps nothing.
+#[derive(Debug, Default)]
+pub struct Journal {
+    path: Option<PathBuf>,
+    file: Mutex<Option<File>>,
+}
+
+impl Journal {
+    /// A list at this path, which is made with its first entry.
+    pub fn new(path: Option<PathBuf>) -> Self {
+        Journal { path, file: Mutex::default() }
+    }
+
+    /// The path for a target of this digest, below the folder of reports.
+    pub fn path(reports: &Path, digest: &str) -> PathBuf {
+        reports.join(format!(".unfinished-{}.jsonl", digest.get(..16).unwrap_or(digest)))
+    }
+
+    /// What an earlier run left; nothing where it ended in order. Lines that are cut are left out.
+    pub fn left(path: &Path) -> Vec<Entry> {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Adds an entry. A disk that is full must not stop a run: the clean-up at its end does not need the list.
+    pub fn add(&self, entry: &Entry) {
+        let Some(path) = &self.path else { return };
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.is_none() {
+            *file = OpenOptions::new().create(true).append(true).open(path).ok();
+        }
+        if let (Some(file), Ok(line)) = (file.as_mut(), serde_json::to_string(entry)) {
+            let _ = writeln!(file, "{line}").and_then(|()| file.flush());
+        }
+    }
+
+    /// The run has cleaned up; what could not be removed stays on the list.
+    pub fn close(&self, left: &[Entry]) {
+        let Some(path) = &self.path else { return };
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let lines: Vec<String> = left.iter().filter_map(|entry| serde_json::to_string(entry).ok()).collect();
+        let _ = if lines.is_empty() { std::fs::remove_file(path) } else { std::fs::write(path, lines.join("\n") + "\n") };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_run_leaves_its_list_and_an_orderly_one_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Journal::path(dir.path(), "0123456789abcdef0123");
+        let user = Entry::Scim { place: "/Users".into(), id: "1".into(), name: "a".into(), second: false };
+        let hook = Entry::Hook { hook: "delete-user".into(), values: vec![("user".into(), "a".into())] };
+        let journal = Journal::new(Some(path.clone()));
+        journal.add(&user);
+        journal.add(&hook);
+        assert_eq!(Journal::left(&path), [user, hook.clone()]);
+        journal.close(std::slice::from_ref(&hook));
+        assert_eq!(Journal::left(&path), [hook]);
+        journal.close(&[]);
+        assert!(Journal::left(&path).is_empty() && !path.exists());
+    }
+}
