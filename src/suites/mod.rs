@@ -1,5 +1,11 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+mod account_blocks;
+pub mod account_groups;
+pub mod account_joiner;
+pub mod account_leaver;
+pub mod account_roles;
+pub mod account_surface;
 pub mod app_command;
 pub mod app_discovery;
 pub mod app_dpop_nonce;
@@ -104,6 +110,11 @@ static ALL: &[&dyn Suite] = &[
     /* AL2    app  */ &Of::<scim_update::Update>::new(),
     /* AL2    app  */ &Of::<scim_groups::Groups>::new(),
     /* AL3    app  */ &Of::<scim_roles::Roles>::new(),
+    /* AL1    app  */ &Of::<account_leaver::Leaver>::new(),
+    /* AL2    app  */ &Of::<account_joiner::Joiner>::new(),
+    /* AL2    app  */ &Of::<account_surface::AccountSurface>::new(),
+    /* AL2    app  */ &Of::<account_groups::AccountGroups>::new(),
+    /* AL3    app  */ &Of::<account_roles::AccountRoles>::new(),
 ];
 
 /// The table.

@@ -2,8 +2,8 @@
 
 pub mod answer;
 pub mod person;
-pub mod token;
 pub mod shape;
+pub mod token;
 
 use serde_json::{Value, json};
 
