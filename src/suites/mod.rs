@@ -1,5 +1,11 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+mod account_blocks;
+pub mod account_groups;
+pub mod account_joiner;
+pub mod account_leaver;
+pub mod account_roles;
+pub mod account_surface;
 pub mod app_command;
 pub mod app_discovery;
 pub mod app_dpop_nonce;
@@ -122,6 +128,11 @@ static ALL: &[&dyn Suite] = &[
     /* AL1    app  */ &Of::<command_accounts::callback::Later>::new(),
     /* AL2    app  */ &Of::<command_accounts::profile::Profile>::new(),
     /* AL2    app  */ &Of::<command_accounts::sign_in::SignIns>::new(),
+    /* AL1    app  */ &Of::<account_leaver::Leaver>::new(),
+    /* AL2    app  */ &Of::<account_joiner::Joiner>::new(),
+    /* AL2    app  */ &Of::<account_surface::AccountSurface>::new(),
+    /* AL2    app  */ &Of::<account_groups::AccountGroups>::new(),
+    /* AL3    app  */ &Of::<account_roles::AccountRoles>::new(),
 ];
 
 /// The table.
