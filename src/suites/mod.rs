@@ -41,7 +41,7 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
-static ALL: [&dyn Suite; 61] = [
+static ALL: [&dyn Suite; 62] = [
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -80,6 +80,7 @@ static ALL: [&dyn Suite; 61] = [
     /* AL2    idp  */ &Of::<provision::joiner::Joiner>::new(),
     /* AL2    idp  */ &Of::<provision::groups::Groups>::new(),
     /* AL2    idp  */ &Of::<provision::sync::Sync>::new(),
+    /* AL2    idp  */ &Of::<provision::large_group::LargeGroup>::new(),
     /* AL3    idp  */ &Of::<provision::roles::Roles>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
