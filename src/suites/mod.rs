@@ -54,7 +54,10 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
+<<<<<<< HEAD
 static ALL: &[&dyn Suite] = &[
+=======
+>>>>>>> idps
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -93,6 +96,7 @@ static ALL: &[&dyn Suite] = &[
     /* AL2    idp  */ &Of::<provision::joiner::Joiner>::new(),
     /* AL2    idp  */ &Of::<provision::groups::Groups>::new(),
     /* AL2    idp  */ &Of::<provision::sync::Sync>::new(),
+    /* AL2    idp  */ &Of::<provision::large_group::LargeGroup>::new(),
     /* AL3    idp  */ &Of::<provision::roles::Roles>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),

@@ -3,19 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::course::{Course, User};
 use super::{Case, effect};
+use crate::counterpart::scim_receiver::Sent;
 use crate::counterpart::scim_receiver::strict::membership;
-use crate::counterpart::scim_receiver::{Sent, TENANT};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
-
-/// Members of a large group.
-const LARGE: usize = 2000;
 
 /// Groups.
 pub struct Groups;
@@ -23,14 +19,12 @@ pub struct Groups;
 /// What became of them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
-    /// By what was done: `create`, `add`, `remove`, `delete`, `disable`, `large`.
+    /// By what was done: `create`, `add`, `remove`, `delete`, `disable`.
     pub cases: BTreeMap<String, Case>,
     /// Members of the group from which one was removed: labels that should be there, and those that are.
     pub left: (Vec<String>, Vec<String>),
     /// Every PATCH of a group of this scenario.
     pub patches: Vec<Sent>,
-    /// Members of the large group; `None` where it was not played.
-    pub large: Option<usize>,
 }
 
 impl Scenario for Groups {
@@ -45,7 +39,6 @@ impl Scenario for Groups {
         Check::new("al2.idp.group-member-removed", only_the_removed_member_goes),
         Check::new("al2.idp.group-patch-shape", membership_has_the_form_of_the_draft),
         Check::new("al2.idp.group-removed", a_deleted_group_ends),
-        Check::new("al2.idp.group-large", a_large_group_is_complete),
         Check::new("al2.idp.disabled-leaves-groups", a_disabled_user_is_no_active_member),
     ];
 
@@ -94,9 +87,6 @@ impl Scenario for Groups {
         seen.cases.insert("create".into(), create);
         if made.is_ok() {
             go_on(&course, &mut seen, &groups, &users, &took).await;
-        }
-        if stage.wants("al2.idp.group-large") {
-            large(&course, &mut seen).await;
         }
         let patches = course.receiver.log().since(mark, |entry| entry.method == "PATCH" && entry.path.starts_with("/Groups"));
         seen.patches = patches.iter().take(200).map(|entry| Sent::of(entry, course.began)).collect();
@@ -213,48 +203,6 @@ fn in_any_group(course: &Course<'_>, id: &str) -> bool {
     !course.receiver.engine().groups_of(id).is_empty()
 }
 
-/// Two thousand members, by a hook that fills a group.
-async fn large(course: &Course<'_>, seen: &mut Seen) {
-    if !course.has("fill-group") || !course.stage.world.allow_load {
-        return;
-    }
-    let group = format!("Suite large {}", course.stage.world.run_id);
-    course.receiver.tag(&group, course.stage.scenario);
-    let mark = course.receiver.log().mark();
-    let count = LARGE.to_string();
-    let hook = course.hook("fill-group", &User::default(), &[("group", &group), ("count", &count)]).await;
-    let case = match hook {
-        Err(obstacle) => Case::blocked(obstacle.message),
-        Ok(cite) => {
-            course.now().await;
-            let size = || {
-                course
-                    .receiver
-                    .group_named(&group)
-                    .and_then(|group| group["members"].as_array().map(Vec::len))
-                    .unwrap_or_default()
-            };
-            let took = course.reach("a large group", || size() >= LARGE).await;
-            seen.large = Some(size());
-            let id =
-                course.receiver.group_named(&group).and_then(|group| group["id"].as_str().map(str::to_owned)).unwrap_or_default();
-            let mut case = Case { cites: vec![cite], ..course.case(mark, &id, "", took) };
-            case.sent.truncate(5);
-            case.sent.iter_mut().for_each(|sent| sent.body = Value::Null);
-            case
-        }
-    };
-    seen.cases.insert("large".into(), case);
-    if course.has("delete-group") {
-        let undo = course.undo_later("delete-group", &User::default(), &[("group", &group)]);
-        course.stage.undo_now(undo).await;
-    }
-    let engine = course.receiver.engine();
-    for left in engine.groups(TENANT).iter().filter(|left| left["displayName"].as_str() == Some(&group)) {
-        engine.remove_group(left["id"].as_str().unwrap_or_default());
-    }
-}
-
 fn a_group_arrives_with_its_members(seen: &Seen) -> Judgement {
     effect(seen.cases.get("create"), "groups and members are there", "groups did not arrive with their members")
 }
@@ -300,22 +248,6 @@ fn a_deleted_group_ends(seen: &Seen) -> Judgement {
     effect(seen.cases.get("delete"), "the group is gone or empty", "the deleted group kept its members")
 }
 
-fn a_large_group_is_complete(seen: &Seen) -> Judgement {
-    match (seen.large, seen.cases.get("large")) {
-        (_, Some(Case { obstacle: Some(why), .. })) => Judgement::undecided(why.as_str()),
-        (None, _) => Judgement::undecided("not tried: a group of 2000 needs hooks.fill-group and --allow-load"),
-        (Some(size), case) => {
-            let cites = case.map(Case::cited).unwrap_or_default();
-            let judgement = if size >= LARGE {
-                Judgement::pass(format!("{size} members are there"))
-            } else {
-                Judgement::broken("the group is not complete")
-            };
-            judgement.expected(LARGE.to_string(), size.to_string()).cite(&cites)
-        }
-    }
-}
-
 fn a_disabled_user_is_no_active_member(seen: &Seen) -> Judgement {
     effect(seen.cases.get("disable"), "the disabled user is inactive or in no group", "the disabled user stayed an active member")
 }
@@ -326,20 +258,19 @@ mod tests {
     use super::*;
     use crate::counterpart::scim_client::PATCH_OP;
     use crate::model::Call;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn patch(operation: Value) -> Sent {
         sent("PATCH", "/Groups/1", json!({"schemas": [PATCH_OP], "Operations": [operation]}))
     }
 
     fn good() -> Seen {
-        let kinds = ["create", "add", "remove", "delete", "disable", "large"];
+        let kinds = ["create", "add", "remove", "delete", "disable"];
         let both = vec!["group-a".to_owned(), "group-c".to_owned()];
         Seen {
             cases: kinds.map(|kind| (kind.to_owned(), reached(Vec::new()))).into(),
             left: (both.clone(), both),
             patches: vec![patch(json!({"op": "add", "path": "members", "value": [{"value": "1"}]}))],
-            large: Some(LARGE),
         }
     }
 
@@ -357,7 +288,6 @@ mod tests {
         for case in seen.cases.values_mut() {
             *case = missed(Vec::new());
         }
-        seen.large = Some(1000);
         seen.patches = vec![patch(json!({"op": "remove", "path": "members", "value": [{"value": "1"}]}))];
         for check in Groups::CHECKS {
             assert_eq!((check.judge)(&seen).call, Call::Broken, "{}", check.clause);

@@ -7,6 +7,7 @@ pub mod course;
 pub mod faults;
 pub mod groups;
 pub mod joiner;
+pub mod large_group;
 pub mod last;
 pub mod leaver;
 pub mod roles;
