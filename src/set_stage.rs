@@ -116,13 +116,7 @@ impl Needs {
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs {
-            wanted: HashSet::new(),
-            roles: vec![role],
-            sign_in: vec![role],
-            provider: role == Role::App,
-            provisioning: false,
-        }
+        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role], provider: role == Role::App, provisioning: false }
     }
 }
 

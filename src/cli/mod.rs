@@ -16,6 +16,7 @@ mod init_print;
 mod keys_file;
 pub mod list;
 pub mod needs;
+mod needs_accounts;
 pub mod recheck;
 pub mod report;
 pub mod run;

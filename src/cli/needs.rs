@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::needs_accounts::OF_ACCOUNTS;
 use crate::model::Role;
 
 /// A need with the target-file keys that meet it.
@@ -179,7 +180,7 @@ const OF_APPLICATIONS: [Need; 11] = [
 /// A need of the clauses of a role by its name.
 pub fn need(name: &str, role: Role) -> Option<&'static Need> {
     let theirs = OF_APPLICATIONS.iter().find(|need| role == Role::App && need.need == name);
-    theirs.or_else(|| KNOWN.iter().find(|need| need.need == name))
+    theirs.or_else(|| KNOWN.iter().chain(&OF_ACCOUNTS).find(|need| need.need == name))
 }
 
 #[cfg(test)]
