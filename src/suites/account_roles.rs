@@ -103,7 +103,7 @@ async fn catalogue(stage: &Stage) -> Result<Option<(Played, Texts)>, Obstacle> {
 
 async fn by_scim(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
-    let (user, who) = account(stage, "roles", false).await?;
+    let (user, who) = account(stage, "roles-effect", false).await?;
     let path = user.path();
     let (visitor, before) = stage.attempt(Script::of(&who), "user to be given a role").await?;
     let mut seen = Course { way: "scim".into(), role: role.clone(), before, ..Course::default() };

@@ -182,11 +182,6 @@ pub fn a_user_made_by_a_sign_in_is_managed(seen: &Seen) -> Judgement {
             _ => found.broken(format!("that account cannot be deactivated: {}", told(change)), cite(change)),
         }
     }
-    match &user.again {
-        Some(again) if again.signed_in() => found.broken("that account can sign in although it is deactivated", &again.cites),
-        Some(again) if !again.refused() => found.undecided(again.describe(), &again.cites),
-        _ => {}
-    }
     found.conclude("the account that a sign-in made is shown by SCIM and can be deactivated")
 }
 

@@ -48,7 +48,6 @@ fn good() -> Seen {
             found: vec![list(&[("3", "t")])],
             id: "3".into(),
             deactivated: Some((answer(200, json!({})), answer(200, json!({"active": false})))),
-            again: Some(refused()),
         },
     }
 }
@@ -136,5 +135,4 @@ fn an_account_that_nobody_can_manage_is_broken() {
     assert_eq!(call(&|user| user.id.clear()), Call::Broken);
     assert_eq!(call(&|user| (user.id.clear(), user.found[0] = error(503, "")).1), Call::Undecided);
     assert_eq!(call(&|user| user.deactivated.as_mut().unwrap().1 = answer(200, json!({"active": true}))), Call::Broken);
-    assert_eq!(call(&|user| user.again = Some(entered())), Call::Broken);
 }

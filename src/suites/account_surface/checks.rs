@@ -41,7 +41,7 @@ fn ended(script: &Done) -> String {
 
 /// Ids of users of that name or address that were not there before.
 pub fn made(seen: &Made) -> Vec<String> {
-    let all = seen.after.iter().flat_map(|answer| answer.resources());
+    let all = seen.after.iter().flat_map(crate::counterpart::scim_client::Answer::resources);
     let own = all.filter(|user| {
         let named = user["userName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&seen.name));
         named || user["emails"].as_array().into_iter().flatten().any(|email| holds(email, &seen.name))
