@@ -1,11 +1,13 @@
 //! Starts the SCIM server and the command endpoint that the suite plays for an identity service.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::counterpart::scim_receiver::{Receiver, ReceiverConfig};
 use crate::error::Error;
+use crate::model::ClauseId;
 use crate::model::target::ScimAuth;
 use crate::set_app::origin;
 use crate::set_stage::Setting;
@@ -24,6 +26,7 @@ pub async fn start(
     http: &Http,
     jwks: &Value,
     discovery: &Discovery,
+    wanted: &HashSet<ClauseId>,
     run_id: &str,
 ) -> Result<Option<Receiver>, Error> {
     let at = &setting.target.counterpart;
@@ -54,6 +57,7 @@ pub async fn start(
         audience: scim.audience.clone(),
         recorder: recorder.clone(),
         run_id: run_id.to_owned(),
+        roles: wanted.iter().any(|clause| clause.starts_with("al3.idp.")),
         pool: setting.target.lifecycle.users.clone(),
     };
     let help = "Set counterpart.scim_listen to a free address, and counterpart.scim_url to the URL that leads there.";

@@ -216,7 +216,7 @@ impl Set {
             random(4).to_lowercase().replace(['-', '_'], "x")
         );
         let receiver = if provisioning {
-            set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &run_id).await?
+            set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &wanted, &run_id).await?
         } else {
             None
         };

@@ -61,6 +61,9 @@ pub struct ReceiverConfig {
     pub recorder: Arc<Recorder>,
     /// Tags what the receiver makes up.
     pub run_id: String,
+    /// Roles are exposed and announced. Strict clients refuse a ServiceProviderConfig with members that RFC 7643 does not know, so they are
+    /// announced only where clauses about roles are to be decided.
+    pub roles: bool,
     /// Directory users that the run may use.
     pub pool: Vec<String>,
 }
@@ -97,6 +100,7 @@ pub(crate) struct Hall {
     /// Path of the command endpoint; empty for none.
     command_path: String,
     paging: Mutex<Paging>,
+    roles: bool,
     /// Texts in requests by which they belong to a scenario.
     tags: Mutex<Vec<(String, &'static str)>>,
     unmanaged: Vec<String>,
@@ -115,7 +119,7 @@ impl Receiver {
             base_url: config.scim_url.trim_end_matches('/').to_owned(),
             page_limit: PAGE,
             paging: Paging::Both,
-            roles: roles(&config.run_id),
+            roles: if config.roles { roles(&config.run_id) } else { Vec::new() },
             ..Config::default()
         });
         let unmanaged = unmanaged(&engine, &config.run_id);
@@ -138,6 +142,7 @@ impl Receiver {
             base: path_of(&config.scim_url),
             command_path: path_of(&config.commands_url),
             paging: Mutex::new(Paging::Index),
+            roles: config.roles,
             tags: Mutex::default(),
             unmanaged,
         });

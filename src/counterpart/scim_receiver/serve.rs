@@ -213,6 +213,12 @@ impl Hall {
             pagination["cursor"] = (paging != Paging::Index).into();
             pagination["index"] = (paging != Paging::Cursor).into();
         }
+        if entry.path == "/ServiceProviderConfig"
+            && !self.roles
+            && let Some(config) = response.body.as_mut().and_then(Value::as_object_mut)
+        {
+            config.remove("RolesAndEntitlements");
+        }
         if entry.method == "POST" && response.status == 201 {
             entry.resource = response.body.as_ref().and_then(|body| body["id"].as_str()).map(str::to_owned);
         }

@@ -260,6 +260,7 @@ mod tests {
     use crate::model::Call;
     use serde_json::{Value, json};
 
+    #[allow(clippy::needless_pass_by_value)]
     fn patch(operation: Value) -> Sent {
         sent("PATCH", "/Groups/1", json!({"schemas": [PATCH_OP], "Operations": [operation]}))
     }

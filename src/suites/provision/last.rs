@@ -170,7 +170,7 @@ async fn certificates(course: &Course<'_>, seen: &mut Seen) -> Result<User, Stri
             .connections_after(from)
             .iter()
             .filter(|connection| connection.face == face)
-            .map(|connection| connection.seen())
+            .map(crate::stage::front::Connection::seen)
             .collect();
         seen.shown.push(Shown { face, connections });
     }

@@ -180,7 +180,7 @@ fn it_takes_five_minutes_at_most(seen: &Seen) -> Judgement {
             (None, Some(took)) if took <= SOON_S => found.saw(&case.cited()),
             (None, Some(took)) => found.broken(format!("deactivation {} took {took:.0} s", number + 1), &case.cited()),
             (None, None) => {
-                found.broken(format!("deactivation {} did not arrive within {:.0} s", number + 1, case.limit_s), &case.cited())
+                found.broken(format!("deactivation {} did not arrive within {:.0} s", number + 1, case.limit_s), &case.cited());
             }
         }
     }
@@ -224,8 +224,8 @@ fn the_deactivation_is_valid(seen: &Seen) -> Judgement {
     for sent in deactivations(seen).filter(|sent| sent.method == "PATCH") {
         patches += 1;
         match sent.faults.first() {
-            Some(_) => found.broken(format!("{}: {}", sent.describe(), sent.faults.join(", ")), &[sent.cite.clone()]),
-            None => found.saw(&[sent.cite.clone()]),
+            Some(_) => found.broken(format!("{}: {}", sent.describe(), sent.faults.join(", ")), std::slice::from_ref(&sent.cite)),
+            None => found.saw(std::slice::from_ref(&sent.cite)),
         }
     }
     if patches > 0 {
@@ -241,8 +241,13 @@ fn bodies_are_scim_json(seen: &Seen) -> Judgement {
     let all = seen.cases.values().chain(&seen.again).flat_map(|case| &case.sent).chain(&seen.bystander);
     let mut found = Findings::new();
     let mut none = true;
+    let mut told: std::collections::BTreeSet<(String, String)> = std::collections::BTreeSet::new();
     for sent in all {
         none = false;
+        // One finding for each kind of request is enough.
+        if !told.insert((sent.method.clone(), format!("{} {}", sent.content_type, sent.accept))) {
+            continue;
+        }
         let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let cite = [sent.cite.clone()];
         match essence(&sent.content_type).as_str() {

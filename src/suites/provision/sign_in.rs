@@ -368,20 +368,20 @@ fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     match (&disabled.refresh_before, &disabled.refresh) {
         (_, Some(after)) if after.granted() => {
-            found.broken("a refresh token of the disabled user still brings tokens", &after.cites)
+            found.broken("a refresh token of the disabled user still brings tokens", &after.cites);
         }
         (Some(before), Some(after)) if before.granted() && after.refused() => found.saw(&after.cites),
         (None, _) => {}
         (_, after) => {
-            found.undecided(format!("the refresh: {}", after.as_ref().map(TokenSeen::describe).unwrap_or_default()), &[])
+            found.undecided(format!("the refresh: {}", after.as_ref().map(TokenSeen::describe).unwrap_or_default()), &[]);
         }
     }
     match &disabled.quiet {
         Some(quiet) if quiet.outcome == Outcome::Code => {
-            found.broken("the session of the disabled user still signs in", &quiet.deciding())
+            found.broken("the session of the disabled user still signs in", &quiet.deciding());
         }
         Some(quiet) if disabled.quiet_before && (quiet.refused() || quiet.outcome == Outcome::LoginPage) => {
-            found.saw(&quiet.cites)
+            found.saw(&quiet.cites);
         }
         Some(quiet) => found.undecided(format!("prompt=none: {}", quiet.describe()), &quiet.cites),
         None => found.undecided("prompt=none was not tried", &[]),
@@ -402,7 +402,7 @@ fn fresh(seen: &Seen, change: Option<&Change>, what: &str) -> Judgement {
     let judgement = if change.foreign.iter().any(|foreign| change.after.contains(foreign)) {
         Judgement::broken(format!("the token carries {what} that are not the user's"))
     } else if change.after.iter().any(|value| change.added.contains(value)) {
-        Judgement::pass(format!("the new one is in the token of the next sign-in, with its published value"))
+        Judgement::pass("the new one is in the token of the next sign-in, with its published value")
     } else if !new.is_empty() && what == "groups" {
         // Directories name groups in tokens by ids of their own.
         Judgement::pass(format!("one more group is in the token of the next sign-in, as `{}`", new[0]))

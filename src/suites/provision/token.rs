@@ -309,9 +309,11 @@ fn the_scope_is_scim(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for (scope, cite) in &asked {
         match scope.as_deref().map(str::trim) {
-            Some("scim") => found.saw(&[cite.clone()]),
-            None | Some("") => found.doubtful("no scope is asked for: the server's default stands in", &[cite.clone()]),
-            Some(other) => found.broken(format!("the scope is `{other}`"), &[cite.clone()]),
+            Some("scim") => found.saw(std::slice::from_ref(cite)),
+            None | Some("") => {
+                found.doubtful("no scope is asked for: the server's default stands in", std::slice::from_ref(cite));
+            }
+            Some(other) => found.broken(format!("the scope is `{other}`"), std::slice::from_ref(cite)),
         }
     }
     if asked.is_empty() {
@@ -377,8 +379,10 @@ fn the_keys_are_published(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for jwt in &jwts {
         match &jwt.fault {
-            Some(fault) => found.broken(format!("a JWT that the published keys do not verify: {fault}"), &[jwt.cite.clone()]),
-            None => found.saw(&[jwt.cite.clone()]),
+            Some(fault) => {
+                found.broken(format!("a JWT that the published keys do not verify: {fault}"), std::slice::from_ref(&jwt.cite));
+            }
+            None => found.saw(std::slice::from_ref(&jwt.cite)),
         }
     }
     found.conclude("the published keys verify what the identity service signs")

@@ -234,6 +234,7 @@ mod tests {
     use crate::suites::provision::token::Jwt;
     use serde_json::json;
 
+    #[allow(clippy::needless_pass_by_value)]
     fn received(command: &str, more: Value) -> Received {
         let mut claims = json!({
             "iss": "https://op", "aud": "https://suite/commands", "client_id": "rp", "tenant": "t", "sub": "u",

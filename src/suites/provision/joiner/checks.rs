@@ -88,11 +88,11 @@ pub(super) fn the_server_id_is_used(seen: &Seen) -> Judgement {
     for sent in &later {
         let id = sent.path.trim_start_matches("/Users/");
         if seen.ids.iter().any(|known| known == id) {
-            found.saw(&[sent.cite.clone()]);
+            found.saw(std::slice::from_ref(&sent.cite));
         } else {
             found.broken(
                 format!("{} addresses something else than the id that the server gave", sent.describe()),
-                &[sent.cite.clone()],
+                std::slice::from_ref(&sent.cite),
             );
         }
     }
