@@ -27,44 +27,62 @@ def peak_memory(pid, out):
         time.sleep(0.1)
 
 
-def cpu(pid):
-    """Processor seconds of a process itself, and its process group."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return 0.0, None
-    return (int(fields[11]) + int(fields[12])) / TICKS, fields[2]
+def processes():
+    """All processes: pid -> (parent, process group, own processor seconds, those of children that have ended)."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        own, ended = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+        found[int(pid)] = (int(fields[1]), int(fields[2]), own / TICKS, ended / TICKS)
+    return found
 
 
 def group_cpu(group):
     """Processor seconds of all processes of a group."""
-    return sum(seconds for seconds, its in map(cpu, filter(str.isdigit, os.listdir("/proc"))) if its == group)
+    return sum(own + ended for _, its, own, ended in processes().values() if its == group)
+
+
+def tree_cpu(root):
+    """Processor seconds of a process itself, and of everything below it. A browser does not wait for all of its processes when it ends,
+    so they are counted while they live."""
+    known = processes()
+    if root not in known:
+        return 0.0, 0.0
+    below, found = 0.0, [root]
+    while found:
+        parent = found.pop()
+        below += known[parent][3]
+        for pid, (its_parent, _, own, _) in known.items():
+            if its_parent == parent:
+                below += own
+                found.append(pid)
+    return known[root][2], below
 
 
 def application():
     """The application fixture at SL2: wall, logins, and whose processor time it was."""
     with tempfile.TemporaryDirectory() as folder:
         command = [BINARY, "run", "--level", "SL2", "--role", "app", "--target", APP, "--non-interactive", "--out", folder]
-        before, begin = group_cpu(APP_GROUP), time.monotonic()
+        before, begin = group_cpu(int(APP_GROUP)), time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        own, memory = [0.0], [0.0]
+        suite, browser, memory = 0.0, 0.0, [0.0]
         threading.Thread(target=peak_memory, args=(process.pid, memory), daemon=True).start()
-        while True:
-            own[0] = max(own[0], cpu(process.pid)[0])
-            pid, _, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            time.sleep(0.05)
+        while process.poll() is None:
+            own, below = tree_cpu(process.pid)
+            suite, browser = max(suite, own), max(browser, below)
+            time.sleep(0.2)
         wall = time.monotonic() - begin
-        browser = max(0.0, usage.ru_utime + usage.ru_stime - own[0])
-        target = group_cpu(APP_GROUP) - before
+        target = group_cpu(int(APP_GROUP)) - before
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
             report = json.load(file)
         unplayed = [row["id"] for row in report["scenarios"] if row["outcome"] == "obstacle"]
         if report["faults"] or unplayed:
             sys.exit(f"not measured: faults {report['faults']}, not played {unplayed}")
-        return wall, report, {"browser": browser, "application": target, "suite": own[0]}, max(memory)
+        return wall, report, {"browser": browser, "application": target, "suite": suite}, max(memory)
 
 
 def run(*arguments):

@@ -10,6 +10,7 @@ use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
 use crate::counterpart::embedded_app::{EmbeddedApp, ProviderFor, application, embedded_app};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::op::dns::Responder;
+use crate::counterpart::provisioner::Lapse;
 use crate::counterpart::scim_server::{Layout, Quirk};
 use crate::counterpart::twist::Twist;
 use crate::error::Error;
@@ -55,13 +56,17 @@ pub enum Flaw {
     App(Defect),
     /// Of the application's SCIM interface.
     Scim(Quirk),
+    /// Of the identity service's provisioning side.
+    Provision(Lapse),
 }
 
 impl Flaw {
     /// Every defect, in the order of the catalogue.
     pub fn all() -> impl Iterator<Item = Flaw> {
-        let defects = Defect::ALL.iter().copied().map(Flaw::App);
-        Twist::ALL.iter().copied().map(Flaw::Idp).chain(defects).chain(Quirk::ALL.iter().copied().map(Flaw::Scim))
+        let idp = Twist::ALL.iter().copied().map(Flaw::Idp);
+        let app = Defect::ALL.iter().copied().map(Flaw::App);
+        let scim = Quirk::ALL.iter().copied().map(Flaw::Scim);
+        idp.chain(app).chain(scim).chain(Lapse::ALL.iter().copied().map(Flaw::Provision))
     }
 
     /// The clause that must catch it; for an effect of commands the id without its binding.
@@ -70,13 +75,14 @@ impl Flaw {
             Flaw::Idp(twist) => twist.clause(),
             Flaw::App(defect) => defect.clause(),
             Flaw::Scim(quirk) => quirk.clause(),
+            Flaw::Provision(lapse) => lapse.clause(),
         }
     }
 
     /// Whose defect it is.
     pub fn role(self) -> Role {
         match self {
-            Flaw::Idp(_) => Role::Idp,
+            Flaw::Idp(_) | Flaw::Provision(_) => Role::Idp,
             Flaw::App(_) | Flaw::Scim(_) => Role::App,
         }
     }
@@ -128,12 +134,17 @@ pub async fn embed(
     jobs: usize,
 ) -> Result<(Setting, Peers), Error> {
     let Materials { ca, keys, app_keys } = materials.clone();
-    let twists: Vec<Twist> =
+    let mut twists: Vec<Twist> =
         flaws.iter().filter_map(|flaw| if let Flaw::Idp(twist) = flaw { Some(*twist) } else { None }).collect();
     let defects: Vec<Defect> =
         flaws.iter().filter_map(|flaw| if let Flaw::App(defect) = flaw { Some(*defect) } else { None }).collect();
     let quirks: Vec<Quirk> =
         flaws.iter().filter_map(|flaw| if let Flaw::Scim(quirk) = flaw { Some(*quirk) } else { None }).collect();
+    let lapses: Vec<Lapse> =
+        flaws.iter().filter_map(|flaw| if let Flaw::Provision(lapse) = flaw { Some(*lapse) } else { None }).collect();
+    if lapses.contains(&Lapse::AccessEndsAtIdpToo) {
+        twists.push(Twist::RefreshStopsForDisabledUser);
+    }
     let occupied =
         |fault: ListenFault| Error::prerequisite(fault.to_string(), "The embedded peers need free ports on 127.0.0.1.");
     let mut target = Target {
@@ -150,7 +161,8 @@ pub async fn embed(
     if roles.contains(&Role::Idp) {
         let public =
             PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
-        let peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
+        let mut peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
+        peer.provision(ca.clone(), &lapses).await.map_err(occupied)?;
         join(&mut target, peer.target.clone());
         secrets.extend(peer.secrets.clone());
         idp = Some(peer);
@@ -213,6 +225,11 @@ fn join(target: &mut Target, peer: Target) {
     target.hooks.extend(peer.hooks);
     target.attest.extend(peer.attest);
     target.idp = target.idp.take().or(peer.idp);
+    if !peer.counterpart.scim_url.is_empty() {
+        target.counterpart = peer.counterpart;
+        target.lifecycle = peer.lifecycle.clone();
+        target.provisioning = peer.provisioning;
+    }
     for binding in peer.target.bindings {
         if !target.target.bindings.contains(&binding) {
             target.target.bindings.push(binding);

@@ -31,6 +31,7 @@ pub mod report;
 pub mod run;
 pub mod selftest;
 pub mod set_app;
+pub mod set_receiver;
 pub mod set_stage;
 pub mod stage;
 pub mod suite;

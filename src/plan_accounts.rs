@@ -63,7 +63,8 @@ fn word(way: Way) -> &'static str {
 
 fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
     let absent = |is_absent: bool, key: &str| is_absent.then(|| format!("{key} is not configured"));
-    let (scim, accounts) = (target.scim.as_ref(), &target.accounts);
+    let scim = if clause.role == Role::Idp { target.provisioning() } else { target.scim.as_ref() };
+    let accounts = &target.accounts;
     if let Some(hook) = need.strip_prefix("admin-hook:").or_else(|| need.strip_prefix("app-hook:")) {
         return absent(!target.hooks.contains_key(hook), &format!("hooks.{hook}"));
     }
@@ -90,7 +91,10 @@ fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
         (Role::App, "disposable-tenant") => {
             absent(scim.is_none_or(|scim| scim.disposable_tenant.is_empty()), "scim.disposable_tenant")
         }
-        (Role::App, "local-account") => absent(!accounts.surface.contains_key("local-login"), "accounts.surface.local-login"),
+        (Role::App, "local-account") => absent(
+            !accounts.surface.contains_key("local-login") || accounts.local_user.is_none(),
+            "accounts.local_user (with accounts.surface.local-login)",
+        ),
         (Role::Idp, "scim-base") if clause.slug() == "publishes-jwks" => {
             absent(auth(ScimAuth::AppAs) && auth(ScimAuth::IdpAs), "scim.auth = \"app-as\" or \"idp-as\"")
         }

@@ -23,6 +23,8 @@ use crate::target_file::hex;
 
 /// No scenario takes longer; one that does hangs on a hostile target.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(600);
+/// Provisioning cycles that a scenario passes through, at most.
+const CYCLES: u32 = 12;
 /// Time for undoing changes at the target when the run ends.
 const UNDO_LIMIT: Duration = Duration::from_secs(20);
 
@@ -173,16 +175,21 @@ async fn one(
 ) -> Observation {
     let _turn = if suite.in_session() { Some(world.session.clone().lock_owned().await) } else { None };
     let _place = match place {
+        // It waits for cycles, not for the machine.
+        None if suite.provisioned() => None,
         None => places.acquire_owned().await.ok(),
         taken => taken,
     };
+    // A scenario of provisioning passes through several cycles.
+    let cycles = if suite.provisioned() { world.patience(world.target.lifecycle.cycle_s) * CYCLES } else { Duration::ZERO };
+    let limit = SCENARIO_LIMIT + cycles;
     events(Event::Started { scenario: suite.id().into(), title: suite.title().into() });
     let stage = Stage::new(world, suite.id()).timed(suite.timed());
     let clock = Instant::now();
-    let outcome = match tokio::time::timeout(SCENARIO_LIMIT, suite.play(&stage)).await {
+    let outcome = match tokio::time::timeout(limit, suite.play(&stage)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Obstacle::target(
-            format!("{} did not end within {} s", suite.id(), SCENARIO_LIMIT.as_secs()),
+            format!("{} did not end within {} s", suite.id(), limit.as_secs()),
             "The target may hold connections open; see the last exchanges of the scenario.",
         )),
     };

@@ -20,6 +20,7 @@ use crate::model::target::{ScimAuth, Target};
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
 use crate::set_app;
+use crate::set_receiver;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
 use crate::stage::browser::form::FormAgent;
 use crate::stage::browser::{AgentConfig, UserAgent};
@@ -92,8 +93,12 @@ pub struct Needs {
     pub wanted: HashSet<ClauseId>,
     /// The roles under test.
     pub roles: Vec<Role>,
-    /// Those of them where somebody signs in. Without one there is no browser, and no provider but for the tokens it issues.
+    /// Those of them where somebody signs in. Without one there is no browser.
     pub sign_in: Vec<Role>,
+    /// The application needs the suite's provider: for sign-ins, or for the keys of messages.
+    pub provider: bool,
+    /// An identity service provisions into the suite.
+    pub provisioning: bool,
 }
 
 impl Needs {
@@ -104,12 +109,20 @@ impl Needs {
             wanted: plan.tested().map(|clause| clause.id.clone()).collect(),
             roles: plan.roles.clone(),
             sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
+            provider: plan.suites.iter().any(|suite| suite.provider() && suite.role() == Role::App),
+            provisioning: plan.suites.iter().any(|suite| suite.provisioned()),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role] }
+        Needs {
+            wanted: HashSet::new(),
+            roles: vec![role],
+            sign_in: vec![role],
+            provider: role == Role::App,
+            provisioning: false,
+        }
     }
 }
 
@@ -129,8 +142,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in } = needs;
-        let signs_in = |role: Role| sign_in.contains(&role);
+        let Needs { wanted, roles, sign_in, provider, provisioning } = needs;
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
@@ -147,7 +159,7 @@ impl Set {
         let front = TlsFront::start(ca.clone(), &at.listen, callback.addr, TlsShape::default(), None).await.map_err(occupied)?;
         // Where tokens come from the identity service, its provider issues them although nobody signs in.
         let issues = roles.contains(&Role::App) && target.scim.as_ref().is_some_and(|scim| scim.auth == ScimAuth::IdpAs);
-        let app = if (signs_in(Role::App) || issues) && target.app.is_some() {
+        let app = if (provider || issues) && target.app.is_some() {
             Some(set_app::prepare(&setting, started, &keys, &recorder).await?)
         } else {
             None
@@ -209,11 +221,17 @@ impl Set {
             jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"),
             random(4).to_lowercase().replace(['-', '_'], "x")
         );
+        let receiver = if provisioning {
+            set_receiver::start(&setting, &recorder, &http, &jwks.set, &discovery, &run_id).await?
+        } else {
+            None
+        };
         let world = World {
             target: target.clone(),
             idp: idp.unwrap_or_default(),
             app: app.map(|app| app.world(&run_id)),
             scim: scim.map(|scim| scim.of_run(&run_id)),
+            receiver,
             embedded: setting.embedded,
             allow_load: setting.allow_load,
             secrets: secrets.clone(),
@@ -235,6 +253,7 @@ impl Set {
             users: Mutex::new(BTreeMap::new()),
             session: Arc::default(),
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
+            commands: Default::default(),
             journal: Journal::new(setting.journal.clone()),
             undo: Mutex::new(Vec::new()),
         };
@@ -243,7 +262,7 @@ impl Set {
             Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
         }
         let set = Set { world, _callback: callback, _front: front };
-        if signs_in(Role::App)
+        if sign_in.contains(&Role::App)
             && set.world.app.is_some()
             && let Err(error) = calibrate(&set.world).await
         {

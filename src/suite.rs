@@ -28,6 +28,11 @@ pub trait Scenario: Send + Sync + 'static {
     const IN_SESSION: bool = false;
     /// It needs a browser: sign-ins, pages. Where no scenario of a plan does, none is started.
     const BROWSER: bool = true;
+    /// It needs the provider that the suite plays for the application: sign-ins, or messages that the application verifies by its keys.
+    const PROVIDER: bool = Self::BROWSER;
+    /// An identity service provisions into the suite meanwhile. Such scenarios wait for its cycles: they take no place among the jobs,
+    /// and their limit is that of the cycles.
+    const PROVISIONED: bool = false;
     /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
     const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
@@ -128,6 +133,10 @@ pub trait Suite: Send + Sync {
     fn in_session(&self) -> bool;
     /// It needs a browser.
     fn browser(&self) -> bool;
+    /// It needs the suite's provider.
+    fn provider(&self) -> bool;
+    /// An identity service provisions into the suite meanwhile.
+    fn provisioned(&self) -> bool;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<ClauseId>;
     /// Whose clauses they are: a scenario has those of one role.
@@ -187,6 +196,14 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn browser(&self) -> bool {
         S::BROWSER
+    }
+
+    fn provider(&self) -> bool {
+        S::PROVIDER
+    }
+
+    fn provisioned(&self) -> bool {
+        S::PROVISIONED
     }
 
     fn clauses(&self) -> Vec<ClauseId> {

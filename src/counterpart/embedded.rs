@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::op::{ACR, ACR_HARDWARE, OpConfig, OpUser, ReferenceOp, RegisteredClient, TENANT};
+use super::provisioner::Provisioning;
 use super::twist::Twist;
 use crate::model::clause::TESTED_DELIVERY;
 use crate::model::target::{
@@ -42,6 +43,8 @@ pub struct Embedded {
     pub op: ReferenceOp,
     /// The values of the secrets that `target` refers to as `embedded:NAME`, by that reference.
     pub secrets: BTreeMap<String, String>,
+    /// Its provisioning side, where that was started.
+    pub provisioning: Option<Provisioning>,
 }
 
 /// Starts the embedded service with these defects. `ca` signs its certificates, so whoever talks to it trusts that authority.
@@ -101,7 +104,7 @@ pub async fn embedded_at(
         counterpart,
         ..Target::default()
     };
-    Ok(Embedded { target, op, secrets })
+    Ok(Embedded { target, op, secrets, provisioning: None })
 }
 
 /// The clients that an operator would register for the suite, with the redirect URIs the target file documents.

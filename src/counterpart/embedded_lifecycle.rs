@@ -1,7 +1,9 @@
 //! What a target file says about the accounts of the embedded application.
 
 use super::{ProviderFor, at, at_api};
-use crate::counterpart::app::{ROLE_MAPPING, SCIM_BASE, SCIM_CLIENTS, SCIM_ISSUER, SCIM_TOKEN, role_catalogue};
+use crate::counterpart::app::{
+    LOCAL_EMAIL, LOCAL_PASSWORD, LOCAL_SUB, ROLE_MAPPING, SCIM_BASE, SCIM_CLIENTS, SCIM_ISSUER, SCIM_TOKEN, role_catalogue,
+};
 use crate::counterpart::scim_server::Layout;
 use crate::model::target::{
     Actor, AppAccounts, AppUser, Exposure, GroupRole, Lifecycle, Link, Scim, ScimAuth, Shown, Step, Surface, Way,
@@ -31,6 +33,7 @@ pub fn scim(provider: &ProviderFor) -> Scim {
         link: Link::ExternalId,
         second_token: token("second-scim-token"),
         second_client_id: client(1),
+        disposable_tenant: "disposable".into(),
         ..Scim::default()
     }
 }
@@ -39,9 +42,9 @@ pub fn scim(provider: &ProviderFor) -> Scim {
 pub fn lifecycle() -> Lifecycle {
     let mapping = |(group, role): (&str, &str)| GroupRole { group: group.to_owned(), role: role.to_owned() };
     Lifecycle {
-        group_ways: vec![Way::Scim, Way::Claims],
-        role_ways: vec![Way::Scim],
-        roles_exposed: vec![Exposure::RolesResource, Exposure::SchemaValues],
+        group_ways: vec![Way::Scim, Way::Claims, Way::Commands],
+        role_ways: vec![Way::Scim, Way::Commands],
+        roles_exposed: vec![Exposure::RolesResource, Exposure::SchemaValues, Exposure::OpCommands],
         roles: role_catalogue().into_iter().map(|role| role.value).collect(),
         mapping: ROLE_MAPPING.into_iter().map(mapping).collect(),
         ..Lifecycle::default()
@@ -57,7 +60,7 @@ pub fn accounts() -> AppAccounts {
         ("local-group-edit", Actor::Admin, "/admin/groups/edit", &[("group", "{group}"), ("user-name", "{user_name}")]),
         ("local-role-edit", Actor::Admin, "/admin/roles/edit", &[("user-name", "{user_name}"), ("role", "{role}")]),
         ("signup", Actor::Nobody, "/signup", &[("email", "{email}")]),
-        ("local-login", Actor::Nobody, "/local-login", &[("user-name", "{user_name}"), ("password", "no password")]),
+        ("local-login", Actor::Nobody, "/local-login", &[("user-name", "{user_name}"), ("password", LOCAL_PASSWORD)]),
         ("password-reset", Actor::Nobody, "/password-reset", &[("email", "{email}")]),
     ];
     let script = |(name, actor, path, fields): (&str, Actor, &str, &[(&str, &str)])| {
@@ -72,6 +75,7 @@ pub fn accounts() -> AppAccounts {
             email: "administrator@ipsie-conform.test".into(),
             name: "Reference Administrator".into(),
         }),
+        local_user: Some(AppUser { sub: LOCAL_SUB.into(), email: LOCAL_EMAIL.into(), name: "Local User".into() }),
         roles: Some(Shown { url: String::new(), selector: "#roles .role".into() }),
         profile: Some(Shown { url: String::new(), selector: "#name".into() }),
         other_api: at_api("/api/data"),

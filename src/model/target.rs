@@ -30,6 +30,9 @@ pub struct Target {
     /// SCIM, AL1 to AL3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scim: Option<Scim>,
+    /// As `scim`, for the identity service of a target that plays both roles; else `scim` stands for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Scim>,
     /// Accounts, groups and roles, AL1 to AL3.
     pub lifecycle: Lifecycle,
     /// What an application's own pages show and offer about accounts, AL1 to AL3.
@@ -40,6 +43,13 @@ pub struct Target {
     pub attest: BTreeMap<String, Attestation>,
     /// Flags of `run` that shall hold without being typed.
     pub run: RunFlags,
+}
+
+impl Target {
+    /// How the identity service calls the suite's SCIM server.
+    pub fn provisioning(&self) -> Option<&Scim> {
+        self.provisioning.as_ref().or(self.scim.as_ref())
+    }
 }
 
 /// What the product is and claims.

@@ -231,6 +231,10 @@ pub struct AppAccounts {
     /// The administrator of the managed tenant, as the suite's provider presents it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AppUser>,
+    /// A user with a password at the application itself, whom a migrate command may move to the provider for good. The script
+    /// `local-login` signs in as this user: `{user_name}` and `{email}` are the email here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_user: Option<AppUser>,
     /// Where a page shows the roles of the signed-in user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Shown>,

@@ -1,6 +1,5 @@
 //! A small HTTP/1.1 server whose handlers may wait: for peers that call out while they answer. Clear text; TLS stands in front of it.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -18,6 +17,11 @@ use super::listener::ListenFault;
 
 /// Bytes of a request body that are read; more is answered with 413.
 const BODY_LIMIT: usize = 256 * 1024;
+
+/// Put into the extensions of a response, it closes the connection in place of sending it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the connection is closed without an answer")]
+pub struct HangUp;
 
 /// What answers the requests. It runs in the task of the connection, so a peer that goes away ends it.
 pub type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send + Sync>;
@@ -45,6 +49,18 @@ impl AsyncServer {
         listen: &str,
         handler: impl Fn(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send + Sync + 'static,
     ) -> Result<Self, ListenFault> {
+        AsyncServer::start_with(listen, BODY_LIMIT, handler).await
+    }
+
+    /// The same with a limit of one's own for request bodies, in bytes.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start_with(
+        listen: &str,
+        limit: usize,
+        handler: impl Fn(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send + Sync + 'static,
+    ) -> Result<Self, ListenFault> {
         let bind = |source| ListenFault::Bind { address: listen.to_owned(), source };
         let listener = TcpListener::bind(listen).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
@@ -59,7 +75,7 @@ impl AsyncServer {
                         let _ = stream.set_nodelay(true);
                         let handler = handler.clone();
                         connections.spawn(async move {
-                            let service = service_fn(move |request| answer(handler.clone(), request));
+                            let service = service_fn(move |request| answer(handler.clone(), limit, request));
                             let io = TokioIo::new(stream);
                             let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service).await;
                         });
@@ -72,9 +88,9 @@ impl AsyncServer {
     }
 }
 
-async fn answer(handler: Handler, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(handler: Handler, limit: usize, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, HangUp> {
     let (head, body) = request.into_parts();
-    let response = match Limited::new(body, BODY_LIMIT).collect().await {
+    let response = match Limited::new(body, limit).collect().await {
         Ok(body) => handler(Request::from_parts(head, body.to_bytes())).await,
         Err(_) => {
             let mut response = Response::new(Bytes::new());
@@ -82,6 +98,9 @@ async fn answer(handler: Handler, request: Request<Incoming>) -> Result<Response
             response
         }
     };
+    if response.extensions().get::<HangUp>().is_some() {
+        return Err(HangUp);
+    }
     Ok(response.map(Full::new))
 }
 

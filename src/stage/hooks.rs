@@ -91,6 +91,7 @@ impl Stage {
             self.undo_now(undo).await;
         }
         let left = self.scim_sweep().await;
+        self.command_sweep().await;
         self.world.journal.close(&left);
     }
 

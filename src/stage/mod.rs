@@ -23,6 +23,7 @@ pub mod resolve;
 pub mod scim_token;
 pub mod scim_world;
 pub mod secrets;
+pub mod surface;
 #[cfg(test)]
 mod test_servers;
 pub mod tls;

@@ -39,10 +39,10 @@ impl AuthorizationServer {
 }
 
 impl Stage {
-    /// Finds the application's authorization server, once in a run.
+    /// Finds the application's authorization server, once in a run. Its token endpoint is empty where neither metadata nor target file name one.
     ///
     /// # Errors
-    /// It names no token endpoint, and the target file does not either.
+    /// There is no service provider.
     pub async fn scim_authorization_server(&self) -> Result<&AuthorizationServer, Obstacle> {
         let world = self.scim()?;
         world
@@ -61,12 +61,6 @@ impl Stage {
                 server.token_endpoint =
                     Some(scim.token_endpoint.clone()).filter(|url| !url.is_empty()).or(named).unwrap_or_default();
                 server.audience = if scim.issuer.is_empty() { server.token_endpoint.clone() } else { scim.issuer.clone() };
-                if server.token_endpoint.is_empty() {
-                    return Err(Obstacle::target(
-                        "no token endpoint of the application's authorization server is known",
-                        "Name it in scim.token_endpoint, or publish RFC 8414 metadata at scim.issuer.",
-                    ));
-                }
                 Ok(server)
             })
             .await
@@ -117,6 +111,12 @@ impl Stage {
         let world = self.scim()?;
         let client = if second { &world.scim.second_client_id } else { &world.scim.client_id };
         let server = self.scim_authorization_server().await?;
+        if server.token_endpoint.is_empty() {
+            return Err(Obstacle::target(
+                "no token endpoint of the application's authorization server is known",
+                "Name it in scim.token_endpoint, or publish RFC 8414 metadata at scim.issuer.",
+            ));
+        }
         let mut last = TokenAnswer::default();
         for form in Form::ALL {
             let assertion = token::assertion(&self.world.keys.es256, &token::claims(client, &server.audience));

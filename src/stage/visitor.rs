@@ -26,7 +26,7 @@ pub struct Visitor {
     context: Arc<dyn Context>,
     scenario: &'static str,
     /// The tab it works in; a new one would not share what scripts keep per tab, and costs a browser most of a visit.
-    tab: Mutex<Option<Box<dyn Page>>>,
+    pub(super) tab: Mutex<Option<Box<dyn Page>>>,
 }
 
 /// What became of one login.

@@ -16,7 +16,9 @@ use super::recorder::Recorder;
 use super::resolve::Resolve;
 use super::scim_world::ScimWorld;
 use super::secrets::Secrets;
+use crate::counterpart::command_issuer::CommandBook;
 use crate::counterpart::keys::SuiteKeys;
+use crate::counterpart::scim_receiver::Receiver;
 use crate::event::Sink;
 use crate::model::target::{Client, Idp, Target, User};
 use crate::model::{ClauseId, ExchangeId};
@@ -36,6 +38,8 @@ pub struct World {
     pub app: Option<AppWorld>,
     /// The application's SCIM service provider, where one is configured.
     pub scim: Option<ScimWorld>,
+    /// The suite's SCIM server and command endpoint for an identity service, where provisioning is tested.
+    pub receiver: Option<Receiver>,
     /// The target is the embedded reference peer, which needs no patience.
     pub embedded: bool,
     /// Requests in large numbers are allowed.
@@ -80,6 +84,8 @@ pub struct World {
     pub inbox: super::inbox::Inbox,
     /// What was made at the target, on disk, in case the run is killed.
     pub journal: super::journal::Journal,
+    /// What all scenarios of account commands share.
+    pub commands: CommandBook,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }
@@ -154,6 +160,15 @@ impl World {
     /// How long an effect that a clause gives so many seconds is waited for. The reference peers act at once.
     pub fn patience(&self, seconds: u64) -> Duration {
         Duration::from_secs(if self.embedded { seconds.min(EMBEDDED_S) } else { seconds })
+    }
+
+    /// The suite's SCIM server for the identity service, or why there is none.
+    ///
+    /// # Errors
+    /// None is configured.
+    pub fn receiver(&self) -> Result<&Receiver, Obstacle> {
+        let help = "Set counterpart.scim_url to the URL under which the identity service reaches the suite.";
+        self.receiver.as_ref().ok_or_else(|| Obstacle::config("counterpart.scim_url is not configured", help))
     }
 
     /// Locks the credentials.

@@ -1,5 +1,11 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
+mod account_blocks;
+pub mod account_groups;
+pub mod account_joiner;
+pub mod account_leaver;
+pub mod account_roles;
+pub mod account_surface;
 pub mod app_command;
 pub mod app_discovery;
 pub mod app_dpop_nonce;
@@ -15,6 +21,7 @@ pub mod app_thirdparty;
 pub mod app_tls;
 pub mod app_unsolicited;
 mod blocks;
+pub mod command_accounts;
 pub mod idp_acr;
 pub mod idp_admin;
 pub mod idp_client_auth;
@@ -31,6 +38,7 @@ pub mod idp_samples;
 pub mod idp_second;
 pub mod idp_sso;
 pub mod network;
+pub mod provision;
 pub mod scim_blocks;
 pub mod scim_channel;
 pub mod scim_create;
@@ -46,7 +54,10 @@ use crate::suite::{Of, Suite};
 
 /// Every suite, aligned by level and role, in the order in which reports list them.
 #[rustfmt::skip]
+<<<<<<< HEAD
 static ALL: &[&dyn Suite] = &[
+=======
+>>>>>>> idps
     // level  role  scenario
     /* SL1    idp  */ &Of::<idp_probe::metadata::Metadata>::new(),
     /* SL1    idp  */ &Of::<idp_probe::transport::Transport>::new(),
@@ -76,6 +87,17 @@ static ALL: &[&dyn Suite] = &[
     /* SL2    idp  */ &Of::<idp_reauth::Reauth>::new(),
     /* SL2    idp  */ &Of::<idp_commands::CommandsSent>::new(),
     /* SL2    idp  */ &Of::<idp_probe::classes::Classes>::new(),
+    /* AL1    idp  */ &Of::<provision::leaver::Leaver>::new(),
+    /* AL1    idp  */ &Of::<provision::token::Tokens>::new(),
+    /* AL1    idp  */ &Of::<provision::faults::Faults>::new(),
+    /* AL1    idp  */ &Of::<provision::commands::Commands>::new(),
+    /* AL1    idp  */ &Of::<provision::sign_in::SignIn>::new(),
+    /* AL1    idp  */ &Of::<provision::last::Last>::new(),
+    /* AL2    idp  */ &Of::<provision::joiner::Joiner>::new(),
+    /* AL2    idp  */ &Of::<provision::groups::Groups>::new(),
+    /* AL2    idp  */ &Of::<provision::sync::Sync>::new(),
+    /* AL2    idp  */ &Of::<provision::large_group::LargeGroup>::new(),
+    /* AL3    idp  */ &Of::<provision::roles::Roles>::new(),
     /* SL1    app  */ &Of::<app_probe::Probe>::new(),
     /* SL1    app  */ &Of::<app_tls::Tls>::new(),
     /* SL1    app  */ &Of::<app_idtoken::IdTokens>::new(),
@@ -104,6 +126,17 @@ static ALL: &[&dyn Suite] = &[
     /* AL2    app  */ &Of::<scim_update::Update>::new(),
     /* AL2    app  */ &Of::<scim_groups::Groups>::new(),
     /* AL3    app  */ &Of::<scim_roles::Roles>::new(),
+    /* AL1    app  */ &Of::<command_accounts::states::States>::new(),
+    /* AL1    app  */ &Of::<command_accounts::forgery::ForgedAccountCommands>::new(),
+    /* AL1    app  */ &Of::<command_accounts::tenant::Tenant>::new(),
+    /* AL1    app  */ &Of::<command_accounts::callback::Later>::new(),
+    /* AL2    app  */ &Of::<command_accounts::profile::Profile>::new(),
+    /* AL2    app  */ &Of::<command_accounts::sign_in::SignIns>::new(),
+    /* AL1    app  */ &Of::<account_leaver::Leaver>::new(),
+    /* AL2    app  */ &Of::<account_joiner::Joiner>::new(),
+    /* AL2    app  */ &Of::<account_surface::AccountSurface>::new(),
+    /* AL2    app  */ &Of::<account_groups::AccountGroups>::new(),
+    /* AL3    app  */ &Of::<account_roles::AccountRoles>::new(),
 ];
 
 /// The table.

@@ -34,6 +34,8 @@ pub struct Seen {
     pub issuer: String,
     /// RFC 8414 metadata, and the OpenID configuration where that was asked for.
     pub metadata: Vec<Answer>,
+    /// Token endpoint of metadata or target file; empty where none is known.
+    pub token_endpoint: String,
     /// A good request in each form.
     pub forms: Vec<(Form, TokenAnswer)>,
     /// Bad assertions, by what is wrong.
@@ -81,8 +83,12 @@ impl Scenario for Tokens {
             ScimAuth::IdpAs => issue(stage, &mut seen).await?,
         }
         let other = &stage.world.target.accounts.other_api;
-        if !other.is_empty() && scim.auth != ScimAuth::Bearer {
-            let token = stage.scim_token(&Bearer::Own).await?.unwrap_or_default();
+        let token = if other.is_empty() || scim.auth == ScimAuth::Bearer {
+            None
+        } else {
+            stage.scim_token(&Bearer::Own).await.ok().flatten()
+        };
+        if let Some(token) = token {
             let ask = Ask::get(other).header("authorization", format!("Bearer {token}"));
             seen.other_api = Some(Answer::from(stage.world.http.send(Self::ID, "an API that is not SCIM", ask).await));
         }
@@ -105,6 +111,10 @@ async fn exchange(stage: &Stage, seen: &mut Seen) -> Result<(), Obstacle> {
     if !seen.issuer.is_empty() {
         seen.metadata = [Some(&server.oauth), server.openid.as_ref()].into_iter().flatten().cloned().collect();
     }
+    if server.token_endpoint.is_empty() {
+        return Ok(());
+    }
+    seen.token_endpoint.clone_from(&server.token_endpoint);
     let (client, key) = (stage.scim()?.scim.client_id.as_str(), &stage.world.keys.es256);
     let good = |audience: &str| token::assertion(key, &token::claims(client, audience));
     let ask =

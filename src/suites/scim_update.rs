@@ -14,6 +14,9 @@ use crate::suite::{Check, Obstacle, Scenario};
 /// Updates.
 pub struct Update;
 
+/// Attributes that no server should need: the first declared one is removed, the second left out of a PUT.
+const OPTIONAL: [&str; 4] = ["title", "nickName", "userType", "preferredLanguage"];
+
 /// What came of them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
@@ -153,10 +156,15 @@ impl Scenario for Update {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let (scim, shape) = (stage.scim()?, stage.scim_shape().await?);
         let person = scim.person("update");
-        let optional: Vec<&str> = ["title", "nickName", "userType"].into_iter().filter(|name| shape.user_has(name)).collect();
-        let mut body = shape.fit_user(&person.body());
+        let optional: Vec<&str> = OPTIONAL.into_iter().filter(|name| shape.user_has(name)).collect();
+        let mut body = person.body();
+        // A change of one address shows what becomes of another.
+        if let Some(emails) = body["emails"].as_array_mut() {
+            emails.push(json!({"value": scim.person("other").email, "type": "other"}));
+        }
+        let mut body = shape.fit_user(&body);
         for name in &optional {
-            body[name] = json!(format!("first {name}"));
+            body[name] = json!(optional_value(name, "first", "en"));
         }
         let made = stage.scim_send("a user to be changed", Call::post("/Users", &body)).await?;
         if !stage.control(made.ok() && !made.id().is_empty()) {
@@ -205,9 +213,10 @@ impl Seen {
             }
         }
         if !optional.is_empty() {
-            let value: Value = optional.iter().map(|name| ((*name).to_owned(), json!(format!("second {name}")))).collect();
+            let value: Value =
+                optional.iter().map(|name| ((*name).to_owned(), json!(optional_value(name, "second", "ja")))).collect();
             operations.push(json!({"op": "replace", "value": value}));
-            let wanted = optional.iter().map(|name| (format!("/{name}"), format!("second {name}"))).collect();
+            let wanted = optional.iter().map(|name| (format!("/{name}"), optional_value(name, "second", "ja"))).collect();
             self.values.push(Set { what: "replace without a path".into(), wanted, ..Set::default() });
         }
         if shape.user_has("emails.type") && shape.user_has("emails.value") {
@@ -238,7 +247,7 @@ impl Seen {
         self.removal = name.map(|name| Removal { name: name.to_owned(), change: answers.next().unwrap_or_default() });
         if let Some(addresses) = &mut self.addresses {
             addresses.removed = answers.next().unwrap_or_default();
-            let nothing = replace("emails[type eq \"other\"].value", stage.scim()?.person("other").email);
+            let nothing = replace("emails[type eq \"none\"].value", stage.scim()?.person("none").email);
             addresses.unmatched = patch(stage, "an address that there is none of is replaced", path, &[nothing]).await?;
         }
         Ok(())
@@ -294,6 +303,11 @@ impl Seen {
             if self.no_emails.ok() { self.no_emails.clone() } else { read(stage, "the replaced user", path).await? };
         Ok(())
     }
+}
+
+/// The value of an optional attribute; one of them is a language.
+fn optional_value(name: &str, text: &str, language: &str) -> String {
+    if name == "preferredLanguage" { language.to_owned() } else { format!("{text} {name}") }
 }
 
 /// The version of a resource: the header field, else `meta.version` (RFC 7644 3.14).

@@ -213,7 +213,8 @@ fn sign_in(app: &App, request: &In, transaction: &Transaction, tokens: &Tokens, 
     let (sub, tenant) = (person.sub.clone(), person.tenant.clone());
     let account = account_of(app, &mut state, person, managed);
     if !people::may_sign_in(app, &state, &account) {
-        if app.scim.user(&account).is_none() {
+        let managed = state.accounts.get(&account).is_some_and(|account| account.managed);
+        if managed && app.scim.user(&account).is_none() {
             state.accounts.remove(&account);
         }
         return Err("the account is not active".into());

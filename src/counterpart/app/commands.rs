@@ -1,4 +1,4 @@
-//! `/commands`: OpenID Provider Commands draft 02, with the commands `metadata` and `invalidate`.
+//! `/commands`: OpenID Provider Commands draft 02. What is common to all commands, and `invalidate`; the others have rooms of their own.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,10 @@ use super::defect::Defect;
 use super::http::{In, Reply, get};
 use super::id_token::LEEWAY_S;
 use super::jws::Kind;
-use super::revoke::{accounts, revoke};
-use crate::wire::jose;
+use super::revoke::revoke;
+use super::state::Standing;
+use super::{lifecycle, tenant_commands};
+use crate::wire::jose::{self, Jws};
 
 /// Seconds a used `jti` is remembered at least, beyond `exp`.
 const REMEMBERED_S: i64 = 3600;
@@ -19,7 +21,7 @@ pub async fn command(app: &App, request: &In) -> Reply {
         return Reply::oauth_error(405, "invalid_request", "commands are posted").with("allow", "POST");
     }
     match checked(app, request).await {
-        Ok((connection, claims)) => perform(app, connection, &claims),
+        Ok((connection, claims)) => perform(app, request, connection, &claims),
         Err(reply) => *reply,
     }
 }
@@ -34,14 +36,24 @@ async fn checked(app: &App, request: &In) -> Result<(usize, Value), Box<Reply>> 
     let token = get(&request.form, "command_token").ok_or_else(|| invalid("there is no command_token"))?;
     let unverified = jose::read(token).map_err(|error| invalid(&error.to_string()))?;
     let iss = unverified.claims["iss"].as_str().unwrap_or_default();
-    let connection = app
-        .connection(iss)
-        .ok_or_else(|| Box::new(Reply::oauth_error(401, "unrecognized_provider", "the issuer is not known here")))?;
-    if unverified.header["typ"] != "command+jwt" && !app.has(Defect::CommandTypRequired) {
+    let name = unverified.claims["command"].as_str().unwrap_or_default();
+    // The older clauses look at these two; the defects of the others spare them.
+    let spared = matches!(name, "invalidate" | "metadata");
+    let connection = match app.connection(iss) {
+        Some(connection) => Some(connection),
+        None if app.has(Defect::CmdUnrecognizedProvider) => None,
+        None => return Err(Box::new(Reply::oauth_error(401, "unrecognized_provider", "the issuer is not known here"))),
+    };
+    let untyped = app.has(Defect::CommandTypRequired) || (app.has(Defect::CmdTokenChecks) && !spared);
+    if unverified.header["typ"] != "command+jwt" && !untyped {
         return Err(invalid("typ is not command+jwt"));
     }
-    let jws = app.verified(connection, token, Kind::Command).await.map_err(|why| invalid(&why))?;
-    let claims = jws.claims;
+    let jws = match connection {
+        Some(connection) => app.verified(connection, token, Kind::Command).await,
+        None => anybody(app, iss, token).await,
+    };
+    let claims = jws.map_err(|why| invalid(&why))?.claims;
+    let connection = connection.unwrap_or_default();
     if claims["aud"] != app.command_endpoint().as_str() {
         return Err(invalid("aud is not this endpoint"));
     }
@@ -66,61 +78,73 @@ async fn checked(app: &App, request: &In) -> Result<(usize, Value), Box<Reply>> 
     text("command").ok_or_else(|| invalid("there is no command"))?;
     let jti = text("jti").ok_or_else(|| invalid("there is no jti"))?;
     let first = app.lock().first_use(format!("command\n{iss}\n{jti}"), now, exp.max(now) + REMEMBERED_S);
-    if !first && !app.has(Defect::CommandThenNewSessionSurvives) {
+    let forgets = app.has(Defect::CommandThenNewSessionSurvives) || (app.has(Defect::CmdReplay) && !spared);
+    if !first && !forgets {
         return Err(invalid("the command was used before"));
     }
     Ok((connection, claims))
 }
 
-fn perform(app: &App, connection: usize, claims: &Value) -> Reply {
-    match claims["command"].as_str().unwrap_or_default() {
-        "metadata" => no_store(metadata(app, connection, claims)),
-        "invalidate" => {
-            let reply = invalidate(app, connection, claims);
-            if app.has(Defect::CommandInvalidateResponse) { reply } else { no_store(reply) }
+/// For the defect of trusting everybody: verified with the keys that the metadata of the token's own issuer name.
+async fn anybody(app: &App, iss: &str, token: &str) -> Result<Jws, String> {
+    let metadata = app.outgoing.metadata(&format!("{iss}/.well-known/openid-configuration")).await?;
+    let keys = app.outgoing.get(metadata.json["jwks_uri"].as_str().unwrap_or_default(), &[]).await?;
+    let jws = jose::read(token).map_err(|error| error.to_string())?;
+    jws.verify(&keys.json).map_err(|error| error.to_string())?;
+    Ok(jws)
+}
+
+fn perform(app: &App, request: &In, connection: usize, claims: &Value) -> Reply {
+    let command = claims["command"].as_str().unwrap_or_default();
+    if command.ends_with("_tenant") || command == "metadata" {
+        if claims.get("sub").is_some() || claims.get("aud_sub").is_some() {
+            return *refused("invalid_request", "a command about a tenant names no account");
         }
-        _ if app.has(Defect::CommandUnknownRefused) => no_store(Reply::json(200, &json!({}))),
-        _ => Reply::oauth_error(400, "unsupported_command", "the command is not supported"),
+        let reply = tenant_commands::perform(app, request, connection, claims, command);
+        return reply.map_or_else(|| unsupported(app), no_store);
     }
+    let (name, later) = command.strip_suffix("_async").map_or((command, false), |name| (name, true));
+    if claims["sub"].as_str().is_none_or(str::is_empty) && (name == "invalidate" || lifecycle::COMMANDS.contains(&name)) {
+        return *refused("invalid_request", "there is no sub");
+    }
+    let reply = match name {
+        "invalidate" => invalidate(app, connection, claims),
+        name if lifecycle::COMMANDS.contains(&name) => lifecycle::perform(app, connection, claims, name),
+        _ => return unsupported(app),
+    };
+    let reply = if later { lifecycle::answer_later(app, connection, claims, reply) } else { reply };
+    let bare = if name == "invalidate" { Defect::CommandInvalidateResponse } else { Defect::CmdResponseForm };
+    if app.has(bare) { reply } else { no_store(reply) }
+}
+
+fn unsupported(app: &App) -> Reply {
+    if app.has(Defect::CommandUnknownRefused) || app.has(Defect::CmdUnsupported) {
+        return no_store(Reply::json(200, &json!({})));
+    }
+    Reply::oauth_error(400, "unsupported_command", "the command is not supported")
 }
 
 fn no_store(reply: Reply) -> Reply {
     if reply.headers.iter().any(|(name, _)| *name == "cache-control") { reply } else { reply.with("cache-control", "no-store") }
 }
 
-fn metadata(app: &App, connection: usize, claims: &Value) -> Reply {
-    let supported: &[&str] = if app.has(Defect::CommandMetadata) { &["metadata"] } else { &["metadata", "invalidate"] };
-    Reply::json(
-        200,
-        &json!({
-            "context": {"iss": claims["iss"], "tenant": claims["tenant"]},
-            "command_endpoint": app.command_endpoint(),
-            "commands_supported": supported,
-            "client_id": app.client_id(connection),
-        }),
-    )
-}
-
 fn invalidate(app: &App, connection: usize, claims: &Value) -> Reply {
-    let Some(sub) = claims["sub"].as_str().filter(|sub| !sub.is_empty()) else {
-        return Reply::oauth_error(400, "invalid_request", "there is no sub");
-    };
-    let issuer = app.issuer(connection).unwrap_or_default();
-    let tenant = claims["tenant"].as_str();
+    let sub = claims["sub"].as_str().unwrap_or_default();
     let mut state = app.lock();
-    let anywhere = app.has(Defect::CommandTenantBound);
-    let of_subject = |account: &super::state::Account| account.sub == sub && (account.issuer == issuer || anywhere);
-    let found = accounts(&state, |account| of_subject(account) && (account.tenant.as_deref() == tenant || anywhere));
-    if found.is_empty() && !accounts(&state, of_subject).is_empty() {
+    lifecycle::meet(app, &mut state, connection, claims);
+    let found = lifecycle::find(app, &state, connection, claims);
+    if found.is_none() && lifecycle::elsewhere(app, &state, connection, claims) {
         return Reply::oauth_error(400, "invalid_request", "the tenant is not that of the account");
     }
-    if found.is_empty() && !app.has(Defect::CommandUnknownAccount) {
-        let body = json!({"error": "incompatible_state", "account_state": "unknown", "sub": sub});
-        return Reply::json(409, &body);
+    let standing = found.as_ref().and_then(|id| state.accounts.get(id)).map(|account| lifecycle::standing(app, account));
+    match standing {
+        None if app.has(Defect::CommandUnknownAccount) => {}
+        Some(Standing::Active) => {}
+        standing => return lifecycle::incompatible(sub, standing),
     }
     // A session of after the command is none of its business; under the defect nothing tells a replay.
     let not_after = if app.has(Defect::CommandThenNewSessionSurvives) { i64::MAX } else { later(claims) };
-    revoke(app, &mut state, &found, None, not_after);
+    revoke(app, &mut state, &Vec::from_iter(found), None, not_after);
     Reply::json(200, &json!({"sub": sub, "account_state": "active"}))
 }
 

@@ -315,6 +315,54 @@ defects! {
     RoleSurvivesSuspension = "al3.app.role-survives-suspension",
     /// The administrator can change the roles that the identity service assigned.
     LocalRoleChangeRefused = "al3.app.local-role-change-refused",
+    /// Answers a suspend command with `suspended` and keeps the account active.
+    CmdSuspend = "al1.app.cmd-suspend",
+    /// Refuses reactivate.
+    CmdReactivate = "al1.app.cmd-reactivate",
+    /// Deletes an account that shall be archived.
+    CmdArchiveRestore = "al1.app.cmd-archive-restore",
+    /// Hides a deleted account, and brings its data back with the next activate.
+    CmdDelete = "al1.app.cmd-delete",
+    /// Answers a suspend of a suspended account with 200.
+    CmdIncompatibleState = "al1.app.cmd-incompatible-state",
+    /// Does not check typ of tokens with account commands other than invalidate.
+    CmdTokenChecks = "al1.app.cmd-token-checks",
+    /// Trusts any issuer whose metadata can be read.
+    CmdUnrecognizedProvider = "al1.app.cmd-unrecognized-provider",
+    /// Answers 200 to unknown commands.
+    CmdUnsupported = "al1.app.cmd-unsupported",
+    /// Leaves context out of the metadata response.
+    CmdMetadata = "al1.app.cmd-metadata",
+    /// Answers account commands other than invalidate without Cache-Control.
+    CmdResponseForm = "al1.app.cmd-response-form",
+    /// Suspends the first two accounts of a tenant only, as if the others stood on another page.
+    CmdSuspendTenant = "al1.app.cmd-suspend-tenant",
+    /// Ignores Last-Event-Id, and sends the first two events of a stream that shall be resumed.
+    CmdStreamResume = "al1.app.cmd-stream-resume",
+    /// Reports total_accounts one too high in the answer to audit_tenant.
+    CmdAuditTenant = "al1.app.cmd-audit-tenant",
+    /// Remembers no jti of commands other than invalidate.
+    CmdReplay = "al1.app.cmd-replay",
+    /// Never calls back after an asynchronous command.
+    CmdAsyncCallback = "al1.app.cmd-async-callback",
+    /// Makes activated accounts suspended.
+    CmdActivate = "al2.app.cmd-activate",
+    /// Takes activate of an existing account for an update.
+    CmdActivateExisting = "al2.app.cmd-activate-existing",
+    /// Ignores the claims of maintain, but for groups and roles.
+    CmdMaintain = "al2.app.cmd-maintain",
+    /// Lets managed users change their profile, and answers an audit with what was pushed last.
+    CmdAuditModified = "al2.app.cmd-audit-modified",
+    /// Ignores groups in commands.
+    CmdGroupsClaim = "al2.app.cmd-groups-claim",
+    /// Keeps the local password after a migration to the provider alone.
+    CmdMigrate = "al2.app.cmd-migrate",
+    /// Leaves roles out of the metadata response.
+    CmdMetadataRoles = "al3.app.cmd-metadata-roles",
+    /// Ignores roles in commands.
+    CmdRolesApplied = "al3.app.cmd-roles-applied",
+    /// Never asks for a new metadata command.
+    CmdMetadataRefresh = "al3.app.cmd-metadata-refresh",
 }
 
 impl Defect {

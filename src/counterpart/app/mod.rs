@@ -17,6 +17,8 @@ mod defect;
 mod http;
 mod id_token;
 mod jws;
+mod lifecycle;
+mod local_user;
 mod login;
 mod logout_token;
 mod outgoing;
@@ -33,6 +35,7 @@ mod session;
 mod site;
 mod state;
 mod surface;
+mod tenant_commands;
 mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +58,7 @@ use crate::stage::resolve::Resolve;
 use crate::wire::jose::{SigningKey, random};
 use crate::wire::jwe::DecryptionKey;
 pub use defect::Defect;
+pub use local_user::{EMAIL as LOCAL_EMAIL, PASSWORD as LOCAL_PASSWORD, SUB as LOCAL_SUB};
 pub use roles::{MAPPING as ROLE_MAPPING, catalogue as role_catalogue};
 pub use scim::{BASE as SCIM_BASE, CLIENTS as SCIM_CLIENTS, ISSUER as SCIM_ISSUER, Provisioning, TOKEN as SCIM_TOKEN};
 
@@ -129,7 +133,7 @@ struct App {
     config: AppConfig,
     origin: String,
     api_origin: String,
-    outgoing: outgoing::Outgoing,
+    outgoing: Arc<outgoing::Outgoing>,
     credentials: tokens::Credentials,
     encryption: Option<DecryptionKey>,
     constant_verifier: String,
@@ -151,13 +155,14 @@ impl App {
         let skew_s = Arc::new(AtomicI64::new(0));
         let skew = skew_s.clone();
         let clock = Arc::new(move || Timestamp::now().as_second() + skew.load(Ordering::Relaxed));
+        let local = local_user::account(&config);
         Ok(App {
             origin: format!("https://{HOST}"),
             scim: scim::engine(&config, format!("{api_origin}{}", scim::BASE)),
             authority: scim::authority(&config, &api_origin, clock),
             joining: Mutex::default(),
             api_origin,
-            outgoing: outgoing::Outgoing::new(&config.roots, resolve, &config.defects)?,
+            outgoing: Arc::new(outgoing::Outgoing::new(&config.roots, resolve, &config.defects)?),
             credentials: tokens::Credentials::new(&config.keys.signing, &config.defects).map_err(|error| error.to_string())?,
             encryption: Some(config.keys.encryption.clone()),
             constant_verifier: random(32),
@@ -165,7 +170,11 @@ impl App {
             keys: tokio::sync::Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
             skew_s,
-            state: Mutex::new(state::State { catalogue: roles::catalogue(), ..state::State::default() }),
+            state: Mutex::new(state::State {
+                catalogue: roles::catalogue(),
+                accounts: HashMap::from([(local.id.clone(), local)]),
+                ..state::State::default()
+            }),
             config,
         })
     }

@@ -90,6 +90,12 @@ impl Outgoing {
         .await
     }
 
+    /// A JSON POST with a bearer token; only the status is of interest.
+    pub async fn post(&self, url: &str, bearer: &str, body: &Value) -> Result<Answer, String> {
+        let request = self.strict.post(url).header("accept", "application/json").header("cache-control", "no-cache");
+        send(request.bearer_auth(bearer).header("content-type", "application/json").body(body.to_string())).await
+    }
+
     /// As a client that still takes TLS 1.0 and 1.1: goes on after a ServerHello with one of them.
     async fn obsolete_handshake(&self, url: &str) -> std::io::Result<()> {
         let url = Url::parse(url).map_err(std::io::Error::other)?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::accounts::{self, Person};
 use super::defect::Defect;
-use super::state::{Account, State};
+use super::state::{Account, Standing, State};
 use crate::counterpart::scim_server::Change;
 
 /// The SCIM tenants, each with a provisioning client of its own: users of the first and of the second issuer.
@@ -132,7 +132,8 @@ fn active(app: &App, id: &str) -> Option<bool> {
 /// May the account sign in?
 pub fn may_sign_in(app: &App, state: &State, id: &str) -> bool {
     let suspended = state.suspended.contains(id);
-    !state.accounts.get(id).is_some_and(|account| account.managed)
+    let usable = |account: &Account| !account.managed && account.standing == Standing::Active;
+    state.accounts.get(id).is_none_or(usable)
         || active(app, id) == Some(true)
         || (suspended && app.has(Defect::AnyOneWay))
         || (!suspended && app.has(Defect::NoSigninBeforeActive))

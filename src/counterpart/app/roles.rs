@@ -47,7 +47,7 @@ pub fn effective(app: &App, state: &State, account: &Account) -> BTreeSet<String
     let managed = account.managed;
     let of_scim = if managed { app.scim.groups_of(&account.id) } else { Vec::new() };
     let of_scim = of_scim.iter().filter_map(|group| group["displayName"].as_str().map(str::to_owned));
-    let groups: Vec<String> = of_scim.chain(account.groups.iter().cloned()).collect();
+    let groups: Vec<String> = of_scim.chain(account.groups.iter().cloned()).chain(commanded(account, "groups")).collect();
     let mut roles = BTreeSet::new();
     let giving: Vec<&String> = groups.iter().filter(|group| of_group(group).next().is_some()).collect();
     let first = if app.has(Defect::MappingManyGroups) { giving.len().saturating_sub(1) } else { 0 };
@@ -63,11 +63,18 @@ pub fn effective(app: &App, state: &State, account: &Account) -> BTreeSet<String
     if managed && !app.has(Defect::AssignRole) {
         roles.extend(app.scim.roles_of(&account.id));
     }
+    roles.extend(commanded(account, "roles"));
     // Both are empty but for the defects that fill them.
     roles.extend(
         [&state.kept_roles, &state.local_roles].into_iter().filter_map(|table| table.get(&account.id)).flatten().cloned(),
     );
     roles
+}
+
+/// Groups or roles that commands gave.
+fn commanded(account: &Account, what: &str) -> Vec<String> {
+    let all = account.claims.get(what).and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|one| one.as_str().map(str::to_owned)).collect()
 }
 
 /// Under the defects that keep what was taken away.

@@ -102,6 +102,7 @@ fn create_role(app: &App, request: &In) -> Reply {
     let role = Role { value: value.clone(), display: value.clone(), supported: true, limit: None };
     app.lock().catalogue.push(role.clone());
     app.scim.add_role(role);
+    super::tenant_commands::roles_changed(app);
     Reply::json(200, &json!({"role": value}))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::counterpart::scim_server::Role;
 
@@ -34,7 +34,42 @@ pub struct Transaction {
     pub used: Option<String>,
 }
 
-/// A user of the application, made at the first login.
+/// Whether an account may be used: the states of OpenID Provider Commands draft 02. An account that is not there is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be used.
+    #[default]
+    Active,
+    /// Temporarily not.
+    Suspended,
+    /// Taken out of use, and kept.
+    Archived,
+    /// Deleted, and kept all the same; only under a defect.
+    Hidden,
+}
+
+impl Standing {
+    /// `account_state`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Suspended => "suspended",
+            Standing::Archived => "archived",
+            Standing::Hidden => "unknown",
+        }
+    }
+}
+
+/// What a provider said of itself in its last metadata command.
+#[derive(Clone, Debug, Default)]
+pub struct OpMetadata {
+    /// Where results and requests go.
+    pub callback_endpoint: Option<String>,
+    /// The bearer token for a request.
+    pub callback_token: Option<String>,
+}
+
+/// A user of the application, made at the first login or by a command.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
     /// Shown on pages; random.
@@ -59,6 +94,14 @@ pub struct Account {
     pub first_name: Option<String>,
     /// Logins are refused; only under a defect.
     pub suspended: bool,
+    /// May it be used?
+    pub standing: Standing,
+    /// Claims that commands gave.
+    pub claims: Map<String, Value>,
+    /// What commands gave last, whatever was changed here since; only under a defect.
+    pub pushed: Map<String, Value>,
+    /// Who authenticates the user, where a migrate command said so.
+    pub authentication_provider: Option<String>,
 }
 
 /// A signed-in browser, known by its cookie.
@@ -126,6 +169,8 @@ pub struct State {
     pub seen: HashMap<String, i64>,
     /// The first `session_expiry` of a browser and account; only under a defect.
     pub first_expiry: HashMap<(String, String), i64>,
+    /// Last metadata of each provider, by connection and tenant.
+    pub op_metadata: HashMap<(usize, Option<String>), OpMetadata>,
     /// SCIM users that were active and are no longer, or were for a while.
     pub suspended: HashSet<String>,
     /// SCIM users that a sign-in made.

@@ -10,8 +10,7 @@ use super::login::{self, Start};
 use super::people::TENANTS;
 use super::session::{self, Use};
 use super::state::{Account, Session};
-use super::{pages, site};
-use crate::wire::jose::random;
+use super::{local_user, pages, site};
 
 /// Who may see a form.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,7 +101,7 @@ async fn submitted(app: &App, request: &In, path: &str, account: Option<Account>
     let named = || user_id(app, field("user-name"));
     match path {
         "/admin/users/new" if app.has(Defect::LocalCreateRefused) => create(app, field("user-name"), field("email")),
-        "/admin/users/edit" | "/account/edit" if app.has(Defect::LocalUpdateRefused) => {
+        "/admin/users/edit" | "/account/edit" if app.has(Defect::LocalUpdateRefused) || app.has(Defect::CmdAuditModified) => {
             let id = if path == "/account/edit" { Some(own) } else { named() };
             let name = field("display-name").to_owned();
             found(id.is_some_and(|id| app.scim.change_user(&id, |user| user["displayName"] = name.into())))
@@ -120,6 +119,11 @@ async fn submitted(app: &App, request: &In, path: &str, account: Option<Account>
             login::begin(app, request, Start { return_to: app.url("/protected"), hints, ..Start::default() }).await
         }
         "/local-login" | "/password-reset" => {
+            if path == "/local-login"
+                && let Some(reply) = local_user::sign_in(app, field("user-name"), field("password"))
+            {
+                return reply;
+            }
             let name = if path == "/local-login" { field("user-name") } else { field("email") };
             without_identity_service(app, name)
         }
@@ -194,22 +198,6 @@ fn without_identity_service(app: &App, name: &str) -> Reply {
         managed: true,
         ..Account::default()
     });
-    let (sub, tenant) = (account.sub.clone(), account.tenant.clone());
-    let cookie = session::new_session_id(app, &mut state);
-    let (now, lifetime) = (app.now(), super::id_token::OWN_LIFETIME_S);
-    state.logins += 1;
-    let session = Session {
-        account: id,
-        sub,
-        tenant,
-        csrf: random(24),
-        started: now,
-        order: state.logins,
-        expires: now + lifetime,
-        lifetime,
-        bypass: true,
-        ..Session::default()
-    };
-    state.sessions.insert(cookie.clone(), session);
-    Reply::see_other(app.url("/protected")).with("set-cookie", session::session_cookie(&cookie))
+    let account = account.clone();
+    local_user::begin(app, &mut state, &account, true)
 }

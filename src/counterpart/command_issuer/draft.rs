@@ -102,14 +102,16 @@ impl Draft {
         draft
     }
 
-    /// The Command Token of a metadata command, with a member that the application does not know.
-    pub fn metadata(sender: &Sender<'_>, endpoint: &str) -> Self {
+    /// The Command Token of a metadata command with this metadata and callback token.
+    pub fn metadata(sender: &Sender<'_>, endpoint: &str, (metadata, callback_token): (Value, String)) -> Self {
         let mut draft = Self::tenant_command(sender, endpoint, "metadata");
-        draft.claims["metadata"] = json!({"claims_supported": ["sub", "email"], "x_suite_unknown": true});
+        draft.claims["metadata"] = metadata;
+        draft.claims["callback_token"] = callback_token.into();
         draft
     }
 
-    fn tenant_command(sender: &Sender<'_>, endpoint: &str, command: &str) -> Self {
+    /// The Command Token of a tenant command.
+    pub fn tenant_command(sender: &Sender<'_>, endpoint: &str, command: &str) -> Self {
         let claims = json!({
             "iss": sender.issuer,
             "aud": endpoint,

@@ -3,18 +3,22 @@
 //! Three delivery bindings: OpenID Provider Commands (draft 02), OpenID Connect Back-Channel Logout 1.0, and Global Token Revocation
 //! (draft-parecki-oauth-global-token-revocation-05). A conforming [`Draft`] becomes a forged one by a named [`Forgery`].
 
+pub mod desk;
 mod draft;
 mod forgery;
 mod revocation;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use desk::{Account, CommandBook, Desk};
 pub use draft::{Draft, LogoutForm, Seal};
 pub use forgery::{COMMAND_CLAIMS, COMMAND_TYPES, CREDENTIALS, Forgery, LOGOUT_CLAIMS, SIGNATURES};
 pub use revocation::{named, revoke, revoke_bytes};
+pub use stream::{StreamEvent, Streamed};
 
 use crate::model::ExchangeId;
 use crate::stage::Stage;
@@ -78,7 +82,23 @@ pub struct Answer {
 }
 
 /// Members of an answer that are kept.
-const MEMBERS: [&str; 6] = ["sub", "account_state", "context", "commands_supported", "command_endpoint", "client_id"];
+const MEMBERS: [&str; 15] = [
+    "sub",
+    "account_state",
+    "context",
+    "commands_supported",
+    "command_endpoint",
+    "client_id",
+    "aud_sub",
+    "authentication_provider",
+    "roles",
+    "groups",
+    "name",
+    "given_name",
+    "family_name",
+    "email",
+    "title",
+];
 
 impl Answer {
     /// The application says that it did as told.

@@ -47,7 +47,8 @@ fn conforming_tokens_hold_what_their_specifications_demand() {
     for name in ["iss", "aud", "client_id", "iat", "exp", "jti", "command", "tenant", "sub"] {
         assert!(command.claims.get(name).is_some(), "{name}");
     }
-    let metadata = read(&Draft::metadata(&sender, "https://app/commands").token(&sender)).unwrap();
+    let metadata =
+        read(&Draft::metadata(&sender, "https://app/commands", (serde_json::json!({}), "t".into())).token(&sender)).unwrap();
     assert!(metadata.claims.get("sub").is_none() && metadata.claims["metadata"].is_object());
 }
 

@@ -64,6 +64,9 @@ fn claims(op: &Op, state: &State, grant: &Grant, nonce: Option<&str>, again: boo
     if let Some(tenant) = &grant.tenant {
         claims["tenant"] = tenant.as_str().into();
     }
+    if let Some(directory) = op.claims.get() {
+        directory.add(&grant.user, &mut claims);
+    }
     spoil(op, &mut claims, grant, again);
     claims
 }

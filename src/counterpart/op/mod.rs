@@ -24,6 +24,7 @@ mod metadata;
 mod operator;
 mod pages;
 mod portal;
+mod provision;
 mod request;
 mod route;
 mod state;
@@ -33,7 +34,7 @@ pub mod totp;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::Algorithm;
@@ -144,6 +145,8 @@ struct Op {
     /// Sends commands; the handlers themselves run elsewhere.
     runtime: tokio::runtime::Handle,
     state: Mutex<State>,
+    /// Where the groups and roles of ID tokens come from, when it provisions.
+    claims: OnceLock<provision::Claims>,
 }
 
 impl Op {
@@ -219,6 +222,7 @@ impl ReferenceOp {
             clock: Clock::default(),
             runtime: tokio::runtime::Handle::current(),
             state: Mutex::new(state),
+            claims: OnceLock::new(),
         });
 
         let ip = config.listen.rsplit_once(':').map_or("127.0.0.1", |(ip, _)| ip);

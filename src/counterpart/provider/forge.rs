@@ -210,7 +210,7 @@ fn of_another_kind(shared: &Shared, forgery: Forgery, claims: &mut Claims, clien
         }
         Forgery::AccessToken => (
             "at+jwt",
-            &["iss", "sub", "aud", "iat", "exp", "jti", "auth_time", "acr", "amr"][..],
+            &["iss", "sub", "aud", "iat", "exp", "jti", "auth_time", "acr", "amr", "groups", "roles", "entitlements"][..],
             json!({"client_id": client_id, "scope": "openid"}),
         ),
         _ => return None,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use wiremock::{Request, ResponseTemplate};
 
 use super::log::{Fetch, Fetched};
-use super::{FOREIGN, Shared, authorize, client, metadata, token, userinfo};
+use super::{FOREIGN, STRANGER, Shared, authorize, callback, client, metadata, token, userinfo};
 use crate::counterpart::op::http::{In, Reply};
 use crate::model::{ExchangeId, Party};
 use crate::stage::recorder::{Raw, RawExchange};
@@ -75,6 +75,11 @@ pub(super) fn respond(shared: Option<&Arc<Shared>>, part: Part, raw: &Request) -
                 return fetched(shared, Fetched::Jwks, "JWK Set", raw, &request, reply);
             }
             Part::Back if path == shared.back_path(which, "pushed") => return client::pushed(shared, which, &request, raw),
+            Part::Back if path == shared.back_path(which, "callback") => return callback::callback(shared, &request, raw),
+            Part::Back if path == shared.back_path(which, "stranger-keys") => {
+                let step = "keys of an issuer that is not configured";
+                return fetched(shared, Fetched::Stranger, step, raw, &request, metadata::bait(shared));
+            }
             Part::Back if path == shared.back_path(which, "bait") => {
                 return fetched(shared, Fetched::Bait, "URL of a forged header", raw, &request, metadata::bait(shared));
             }
@@ -86,6 +91,12 @@ pub(super) fn respond(shared: Option<&Arc<Shared>>, part: Part, raw: &Request) -
     {
         let reply = metadata::foreign(shared);
         return fetched(shared, Fetched::Foreign, "metadata of an issuer that is not configured", raw, &request, reply);
+    }
+    if part == Part::Front
+        && path == format!("{}/{}/{STRANGER}/.well-known/openid-configuration", shared.base, shared.secret_path)
+    {
+        let reply = metadata::stranger(shared);
+        return fetched(shared, Fetched::Stranger, "metadata of an issuer that is not configured", raw, &request, reply);
     }
     if part == Part::Front
         && let Some(id) = path.strip_prefix(&format!("{}/context/", shared.base))
@@ -150,7 +161,7 @@ pub(super) fn record(shared: &Shared, what: &Record<'_>, raw: &Request, reply: &
 }
 
 /// The request's URL as the sender wrote it: by its Host header, with https.
-fn public_url(shared: &Shared, raw: &Request) -> String {
+pub(super) fn public_url(shared: &Shared, raw: &Request) -> String {
     let host = raw.headers.get("host").and_then(|value| value.to_str().ok()).unwrap_or(&shared.issuer);
     let query = raw.url.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("https://{host}{}{query}", raw.url.path())

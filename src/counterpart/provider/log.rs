@@ -224,6 +224,8 @@ pub enum Fetched {
     Bait,
     /// The metadata of the issuer that no application is configured with.
     Foreign,
+    /// Metadata or keys of the issuer that sends commands although no application is configured with it.
+    Stranger,
     /// Anything else.
     Unknown,
 }

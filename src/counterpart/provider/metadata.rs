@@ -75,6 +75,24 @@ pub(super) fn foreign(shared: &Shared) -> Reply {
     )
 }
 
+/// Metadata of an issuer that no application is configured with, complete and with keys: whoever trusts those trusts anybody.
+pub(super) fn stranger(shared: &Shared) -> Reply {
+    let issuer = shared.stranger_issuer();
+    let back = |what: &str| format!("{}{}", shared.back, shared.back_path(0, what));
+    let document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/sign-in"),
+        "token_endpoint": back("tokens"),
+        "jwks_uri": back("stranger-keys"),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [alg_name(shared.keys.main.alg)],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    Reply::json(200, &document)
+}
+
 /// What a forged `jku` leads to: the key that the forged token was signed with.
 pub(super) fn bait(shared: &Shared) -> Reply {
     Reply::json(200, &json!({ "keys": [shared.keys.foreign.jwk()] }))

@@ -11,6 +11,7 @@
 //! run in parallel at an application that knows only one issuer. It records what arrives and judges nothing.
 
 mod authorize;
+mod callback;
 mod client;
 mod forge;
 pub mod forgery;
@@ -38,6 +39,7 @@ use crate::stage::front::Front;
 use crate::stage::listener::{ClearServer, ListenFault, TestCa};
 use crate::stage::recorder::Recorder;
 use crate::wire::jose::{SigningKey, sha256_b64, thumbprint};
+pub use callback::Callback;
 pub use forgery::Forgery;
 pub use log::{Authorization, Fetch, Fetched, Log, TokenRequest, UserInfoRequest};
 pub use script::{Answer, Script, Subject, Twist};
@@ -52,6 +54,8 @@ pub const FOREIGN_EMAIL: &str = "stranger@ipsie-conform.test";
 
 /// Last path segment of the issuer that no application is configured with.
 const FOREIGN: &str = "elsewhere";
+/// Last path segment of another such issuer, whose keys can be fetched.
+const STRANGER: &str = "stranger";
 
 /// Names a browser context at the provider.
 pub type ContextId = String;
@@ -185,6 +189,10 @@ impl Shared {
 
     fn foreign_issuer(&self) -> String {
         format!("{}/{}/{FOREIGN}", self.issuer.trim_end_matches('/'), self.secret_path)
+    }
+
+    fn stranger_issuer(&self) -> String {
+        format!("{}/{}/{STRANGER}", self.issuer.trim_end_matches('/'), self.secret_path)
     }
 
     fn back_path(&self, which: usize, what: &str) -> String {
@@ -428,6 +436,12 @@ impl Provider {
     /// redirector probes; whoever reads them shows as [`Fetched::Foreign`] in the log. It begins like the main issuer.
     pub fn foreign_issuer(&self) -> String {
         self.shared.foreign_issuer()
+    }
+
+    /// An issuer that no application is configured with, with metadata and a JWK Set of its own, whose key is [`ProviderKeys::foreign`].
+    /// Whoever reads either shows as [`Fetched::Stranger`] in the log.
+    pub fn stranger_issuer(&self) -> String {
+        self.shared.stranger_issuer()
     }
 
     /// A URL that nobody has reason to fetch; [`Fetched::Bait`] in the log when somebody does.

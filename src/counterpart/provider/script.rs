@@ -45,6 +45,8 @@ pub struct Script {
     pub exp_s: Option<i64>,
     /// Claims put into the ID token at the end, in place of what stands there; `null` takes a claim away.
     pub claims: Map<String, Value>,
+    /// Claims put into UserInfo at the end, in place of what stands there.
+    pub userinfo: Map<String, Value>,
 }
 
 impl Script {
@@ -64,6 +66,13 @@ impl Script {
     #[must_use]
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a claim of UserInfo.
+    #[must_use]
+    pub fn userinfo_claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.userinfo.insert(name.to_owned(), value.into());
         self
     }
 

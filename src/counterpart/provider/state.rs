@@ -59,5 +59,8 @@ pub(super) struct State {
     pub proofs: Vec<String>,
     /// ID tokens that the token endpoint handed out.
     pub id_tokens: Vec<String>,
+    /// Callback tokens handed out, with the scenario they are for.
+    pub callback_tokens: HashMap<String, &'static str>,
+    pub callbacks: Vec<super::Callback>,
     pub log: Log,
 }

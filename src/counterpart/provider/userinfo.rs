@@ -78,6 +78,9 @@ fn claims(grant: &super::state::Grant) -> Value {
             "sub": subject.sub, "name": subject.name, "email": subject.email, "email_verified": subject.email_verified,
         })
     };
+    for (name, value) in &grant.script.userinfo {
+        claims[name] = value.clone();
+    }
     if grant.script.twisted(Twist::UserInfoNoSub) {
         claims.as_object_mut().map(|claims| claims.remove("sub"));
     }

@@ -82,8 +82,8 @@ pub struct TokenAnswer {
     pub scope: Option<String>,
     /// `error`.
     pub error: String,
-    /// The token is a JWT; with a claim `token_endpoint`?
-    pub jwt: Option<bool>,
+    /// Claim `token_endpoint` of a token that is a JWT; empty where it has none.
+    pub token_endpoint: Option<String>,
     /// Why no answer arrived.
     pub fault: Option<String>,
     /// The exchange.
@@ -104,7 +104,7 @@ impl TokenAnswer {
             expires_in: expires_in.as_u64().or_else(|| expires_in.as_str()?.parse().ok()),
             scope: answer.body["scope"].as_str().map(str::to_owned),
             error: answer.text_at("/error").to_owned(),
-            jwt: jws.map(|jws| jws.claims.get("token_endpoint").is_some()),
+            token_endpoint: jws.map(|jws| jws.claims["token_endpoint"].as_str().unwrap_or_default().to_owned()),
             fault: answer.fault.clone(),
             cite: answer.cite.clone(),
         };

@@ -141,18 +141,7 @@ pub fn endpoint<B: Delivery>(stage: &Stage) -> Result<&str, Obstacle> {
 
 /// The suite's provider as sender of messages.
 pub fn sender(app: &AppWorld) -> Sender<'_> {
-    // Without a second connection the application does not know that issuer, although its metadata and keys are live.
-    let unknown_issuer =
-        if app.app.second.is_none() { app.provider.second_issuer() } else { format!("{}/unknown", app.provider.issuer()) };
-    Sender {
-        issuer: app.provider.issuer().to_owned(),
-        client_id: &app.app.client_id,
-        client_secret: app.client_secret.as_deref(),
-        tenant: &app.app.tenant,
-        key: &app.provider.keys().main,
-        rsa: Some(&app.provider.keys().rs256),
-        unknown_issuer,
-    }
+    app.sender()
 }
 
 /// The second issuer as sender, where the application has a second connection.

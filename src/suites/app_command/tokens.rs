@@ -65,12 +65,14 @@ fn read(stage: &Stage, body: &serde_json::Value) -> Option<Tokens> {
     Some(tokens)
 }
 
-async fn call(stage: &Stage, declared: &AppTokens, tokens: &Tokens, when: &str) -> Answer {
+/// Calls the API with the access token.
+pub async fn call(stage: &Stage, declared: &AppTokens, tokens: &Tokens, when: &str) -> Answer {
     let ask = Ask::get(&declared.api_url).header("authorization", format!("Bearer {}", tokens.access));
     stage.command(&format!("API call {when}"), ask).await
 }
 
-async fn refresh(stage: &Stage, declared: &AppTokens, tokens: &Tokens, when: &str) -> Option<(Answer, Option<Tokens>)> {
+/// Uses the refresh token, where there is one: the answer, and the tokens that came with it.
+pub async fn refresh(stage: &Stage, declared: &AppTokens, tokens: &Tokens, when: &str) -> Option<(Answer, Option<Tokens>)> {
     let refresh = tokens.refresh.as_ref().filter(|_| !declared.token_endpoint.is_empty())?;
     let mut fields = vec![("grant_type".to_owned(), "refresh_token".to_owned()), ("refresh_token".to_owned(), refresh.clone())];
     if !declared.client_id.is_empty() {

@@ -79,7 +79,7 @@ impl Scenario for ForgedCommands {
         let invalidate = |sub: &str| Draft::account_command(&sender, to, "invalidate", sub);
 
         if stage.wants("sl2.app.command-metadata") {
-            let ask = Draft::metadata(&sender, to).command_request(&sender, to);
+            let ask = Draft::metadata(&sender, to, stage.world.op_metadata()?).command_request(&sender, to);
             seen.metadata = Some(stage.command("metadata command", ask).await);
         }
         for (clause, forgeries, probes) in [

@@ -102,7 +102,9 @@ fn all_users_are_listed(seen: &Seen) -> Judgement {
     let Some(walk) = deciding(seen) else { return Judgement::undecided("no page was read") };
     let first = &walk.first;
     let at = cites(&[first]);
-    if let Some(broken) = &walk.broken {
+    // A plain GET /Users is what every client begins with, whatever way of paging works.
+    let plain = seen.walks.iter().filter(|walk| walk.pages == 1).find_map(|walk| walk.broken.as_ref());
+    if let Some(broken) = plain.or(walk.broken.as_ref()) {
         let at = cites(&[broken]);
         if broken.silent() {
             return Judgement::undecided(broken.describe()).cite(&at);

@@ -93,6 +93,10 @@ pub fn a_role_is_its_value(seen: &Seen) -> Judgement {
         Err(judgement) => return judgement,
     };
     let mut found = Findings::new();
+    let known = seen.known();
+    if (1..known.len()).any(|index| known[..index].iter().any(|role| role.value == known[index].value)) {
+        return Judgement::undecided("two roles have the same value: see al3.app.role-identifiers").cite(cite(&seen.list));
+    }
     let now = roles(&probes.probed);
     if let Some(variant) = &probes.cased {
         let what = format!("`{}` for role `{}`: {}", variant.sent, variant.value, told(&variant.change));

@@ -51,6 +51,8 @@ pub fn roles_are_exposed(seen: &Seen) -> Judgement {
     let silent = says_nothing(&seen.list) || seen.groups.iter().any(|(_, answer)| says_nothing(answer));
     if silent {
         found.undecided(format!("the roles could not be read: {}", told(&seen.list)), cite(&seen.list));
+    } else if seen.commands && seen.list.ok() {
+        found.doubtful("/Roles is offered and lists nothing; the metadata command may name roles", cite(&seen.list));
     } else if seen.commands {
         found.undecided("nothing by SCIM; the metadata command may name roles: see al3.app.cmd-metadata-roles", cite(&seen.list));
     } else {

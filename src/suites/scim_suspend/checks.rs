@@ -14,7 +14,7 @@ fn must_be_inactive(found: &mut Findings, read: &Answer) {
         Some(false) => found.saw(cite(read)),
         Some(true) => found.broken("the answer was a success, and the user is still active", cite(read)),
         None if read.ok() => {
-            found.broken(format!("the user shows `active` {} in place of false", read.body["active"]), cite(read))
+            found.broken(format!("the user shows `active` {} in place of false", read.body["active"]), cite(read));
         }
         None => found.undecided(format!("the user could not be read: {}", told(read)), cite(read)),
     }
@@ -161,8 +161,11 @@ pub fn membership_is_reported(seen: &Seen) -> Judgement {
         Some(false) => "not shown",
         None => "not told",
     };
-    let after = if members.contains(&seen.user.id.as_str()) { "kept" } else { "dropped: it must be pushed again" };
-    found.conclude(format!("membership while inactive: {during}; after reactivation: {after}"))
+    let told = format!("membership while inactive: {during}; after reactivation:");
+    if !members.contains(&seen.user.id.as_str()) {
+        found.doubtful(format!("{told} dropped, so it must be pushed again"), cite(&group.after));
+    }
+    found.conclude(format!("{told} kept"))
 }
 
 #[cfg(test)]
@@ -270,7 +273,7 @@ mod tests {
         assert_eq!(says(membership_is_reported, |_| ()), Says::Pass);
         assert!(membership_is_reported(&right()).reason.ends_with("kept"));
         let dropped = |seen: &mut Seen| seen.group.as_mut().unwrap().after = answer(200, json!({}));
-        assert_eq!(says(membership_is_reported, dropped), Says::Pass);
+        assert_eq!(says(membership_is_reported, dropped), Says::Doubtful);
         assert_eq!(says(membership_is_reported, |seen| seen.group = None), Says::Undecided);
     }
 }

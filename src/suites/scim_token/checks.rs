@@ -41,6 +41,9 @@ fn granted(seen: &Seen) -> bool {
 }
 
 fn no_grant(seen: &Seen) -> Judgement {
+    if seen.token_endpoint.is_empty() && seen.layout == ScimAuth::AppAs && seen.forms.is_empty() {
+        return Judgement::undecided("no token endpoint of the application's authorization server is known");
+    }
     let cites: Vec<ExchangeId> = seen.forms.iter().map(|(_, answer)| answer.cite.clone()).collect();
     Judgement::undecided("no good token request succeeded, so nothing can be said of others").cite(&cites)
 }
@@ -255,9 +258,14 @@ fn the_authorization_server_is_described(seen: &Seen) -> Judgement {
 }
 
 fn the_odd_claim_is_recorded(seen: &Seen) -> Judgement {
-    match seen.forms.iter().find_map(|(_, answer)| Some((answer.jwt?, answer))) {
-        Some((true, answer)) => Judgement::pass("the access token has a claim token_endpoint").cite(&told(answer)),
-        Some((false, answer)) => Judgement::pass("recorded: the access token has no claim token_endpoint").cite(&told(answer)),
+    match seen.forms.iter().find_map(|(_, answer)| Some((answer.token_endpoint.as_ref()?, answer))) {
+        Some((url, answer)) if url.is_empty() => {
+            Judgement::pass("recorded: the access token has no claim token_endpoint").cite(&told(answer))
+        }
+        Some((url, answer)) if *url != seen.token_endpoint => {
+            Judgement::broken(format!("the access token names another token endpoint, `{url}`")).cite(&told(answer))
+        }
+        Some((_, answer)) => Judgement::pass("recorded: the access token names its token endpoint").cite(&told(answer)),
         None => Judgement::undecided("the access token is opaque"),
     }
 }

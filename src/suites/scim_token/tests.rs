@@ -14,7 +14,7 @@ fn token() -> TokenAnswer {
         token_type: "Bearer".into(),
         expires_in: Some(120),
         scope: Some("scim".into()),
-        jwt: Some(false),
+        token_endpoint: Some(String::new()),
         ..TokenAnswer::default()
     }
 }
@@ -29,6 +29,7 @@ fn app_as() -> Seen {
     Seen {
         layout: ScimAuth::AppAs,
         issuer: "https://as.test".into(),
+        token_endpoint: "https://as.test/token".into(),
         metadata: vec![Answer { body: metadata, ..answer(200) }],
         forms: vec![(Form::ClientAssertion, token()), (Form::Grant, refusal())],
         forged: vec![("it is not signed".into(), refusal())],
@@ -95,7 +96,8 @@ fn what_the_applications_server_does_is_judged() {
         ("as-metadata", |seen| seen.metadata[0] = answer(404), Broken),
         ("as-metadata", |seen| seen.metadata[0] = answer(502), Undecided),
         ("token-endpoint-claim", |_| (), Pass),
-        ("token-endpoint-claim", |seen| seen.forms[0].1.jwt = None, Undecided),
+        ("token-endpoint-claim", |seen| seen.forms[0].1.token_endpoint = Some("https://other.test".into()), Broken),
+        ("token-endpoint-claim", |seen| seen.forms[0].1.token_endpoint = None, Undecided),
     ];
     for (slug, change, wanted) in cases {
         let mut seen = app_as();

@@ -69,7 +69,11 @@ pub fn patch_changes_one_address(seen: &Seen) -> Judgement {
         carried_out(&mut found, "add emails", &sent.added);
     }
     let held = |value: &str| !addresses(first, "value", value).is_empty();
-    let single = count(first) == 1;
+    let single = count(first) == 1 && count(&seen.made) < 2;
+    let lost = |email: &&Value| email["type"] == "other" && addresses(first, "type", "other").is_empty();
+    if replaced && seen.made.body["emails"].as_array().is_some_and(|all| all.iter().any(|email| lost(&email))) {
+        found.broken("an address of another type is lost", cite(first));
+    }
     if replaced && count(first) == 0 {
         found.broken("the addresses are gone", cite(first));
     } else if single && replaced && added && (held(&sent.work) || held(&sent.home)) {
@@ -105,12 +109,12 @@ fn removed(found: &mut Findings, sent: &Addresses, seen: &Seen) {
 /// A value filter that matches nothing is refused with noTarget (RFC 7644 3.5.2.3).
 fn unmatched(found: &mut Findings, sent: &Addresses, second: &Answer) {
     let answer = &sent.unmatched;
-    let what = format!("replace emails[type eq \"other\"].value, of which there is none: {}", told(answer));
+    let what = format!("replace emails[type eq \"none\"].value, of which there is none: {}", told(answer));
     match answer.status {
         400 if answer.scim_type() == "noTarget" => found.saw(cite(answer)),
         _ if says_nothing(answer) => found.undecided(what, cite(answer)),
         400..500 => found.doubtful(format!("{what} in place of 400 noTarget"), cite(answer)),
-        200..300 if !addresses(second, "type", "other").is_empty() => {
+        200..300 if !addresses(second, "type", "none").is_empty() => {
             found.doubtful(format!("{what}, and the address was made (RFC 7644 3.5.2.3 wants 400 noTarget)"), cite(answer));
         }
         _ => found.broken(format!("{what} in place of 400 noTarget"), cite(answer)),
@@ -147,7 +151,7 @@ pub fn half_a_patch_is_none(seen: &Seen) -> Judgement {
 /// al2.app.attribute-removal
 pub fn a_removed_attribute_is_gone(seen: &Seen) -> Judgement {
     let Some(removal) = &seen.removal else {
-        return Judgement::undecided("the User schema declares neither title nor nickName nor userType");
+        return Judgement::undecided("the User schema declares neither title nor nickName, userType or preferredLanguage");
     };
     let mut found = Findings::new();
     let name = removal.name.as_str();
@@ -264,6 +268,8 @@ pub(super) mod tests {
             says(check, |seen| seen.first.body["emails"] = json!([{"value": "w@b.test", "type": "work"}])),
             Says::Doubtful
         );
+        let two = json!([{"value": "a@b.test", "type": "work"}, {"value": "o@b.test", "type": "other"}]);
+        assert_eq!(says(check, |seen| seen.made.body["emails"] = two), Says::Broken);
         assert_eq!(says(check, |seen| seen.addresses = None), Says::Undecided);
         assert_eq!(says(check, |seen| sent(seen).unmatched = answer(503, Value::Null)), Says::Undecided);
     }

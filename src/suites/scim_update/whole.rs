@@ -108,6 +108,10 @@ pub fn put_replaces(seen: &Seen) -> Judgement {
 pub fn answers_have_the_asked_attributes(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     for (what, answer) in [("attributes=userName", &seen.only_name), ("excludedAttributes=emails", &seen.no_emails)] {
+        if answer.status == 404 {
+            found.undecided(format!("{what}: the user is gone"), cite(answer));
+            continue;
+        }
         if !carried_out(&mut found, what, answer) {
             continue;
         }

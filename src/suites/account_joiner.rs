@@ -1,0 +1,248 @@
+//! account-joiner: users who are provisioned before they sign in, and users whom a sign-in would make.
+
+mod checks;
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::account_blocks::{EFFECT_S, Texts, elapsed_ms, pause, read_page};
+use super::scim_blocks::{find, patch, read};
+use crate::counterpart::provider::{self, Script};
+use crate::counterpart::scim_client::{Answer, Call, Person, replace};
+use crate::stage::Stage;
+use crate::stage::visitor::{Attempt, Visitor};
+use crate::suite::{Check, Obstacle, Scenario};
+
+/// Users join.
+pub struct Joiner;
+
+/// What came of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// The first sign-in of a provisioned user.
+    pub created: Created,
+    /// A user who was created inactive.
+    pub inactive: Inactive,
+    /// Changes of the profile; `None` where the page that shows it is not declared, or the first sign-in failed.
+    pub update: Option<Updated>,
+    /// A sign-in with a name that is older than the provisioned one; `None` where the first sign-in failed.
+    pub stale: Option<Stale>,
+    /// A user whom nobody provisioned.
+    pub unknown: Unknown,
+}
+
+/// The first sign-in of a provisioned user.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Created {
+    /// The id of the user.
+    pub id: String,
+    /// The display name given.
+    pub display: String,
+    /// The sign-in.
+    pub attempt: Attempt,
+    /// The name on the page; `None` where none is declared.
+    pub shown: Option<Texts>,
+    /// Searches for accounts of that person.
+    pub found: Vec<Answer>,
+}
+
+/// A user who was created inactive.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Inactive {
+    /// The creation.
+    pub made: Answer,
+    /// A sign-in while inactive; `None` where the user could not be created.
+    pub before: Option<Attempt>,
+    /// The activation.
+    pub activated: Option<Answer>,
+    /// A sign-in after that.
+    pub after: Option<Attempt>,
+}
+
+/// A change of the display name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Updated {
+    /// The name before, as the page showed it.
+    pub before: Texts,
+    /// The old name.
+    pub old: String,
+    /// The new name.
+    pub new: String,
+    /// The change.
+    pub change: Answer,
+    /// The page of the live session at the end of the wait.
+    pub live: Texts,
+    /// Milliseconds from the change to that look.
+    pub after_ms: u64,
+    /// A new sign-in, whose ID token has the new name.
+    pub again: Attempt,
+    /// The page after that.
+    pub fresh: Texts,
+}
+
+/// A sign-in with an old name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Stale {
+    /// The provisioned name.
+    pub provisioned: String,
+    /// The name of the sign-in.
+    pub claimed: String,
+    /// The change before; its success is a precondition.
+    pub change: Answer,
+    /// The sign-in.
+    pub attempt: Attempt,
+    /// The user afterwards.
+    pub read: Answer,
+}
+
+/// A user whom nobody provisioned.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Unknown {
+    /// The sign-in.
+    pub attempt: Attempt,
+    /// Searches for the account it made.
+    pub found: Vec<Answer>,
+    /// The id that was found; empty where there was none.
+    pub id: String,
+    /// Its deactivation, and the user after that.
+    pub deactivated: Option<(Answer, Answer)>,
+    /// A sign-in after that.
+    pub again: Option<Attempt>,
+}
+
+impl Scenario for Joiner {
+    type Seen = Seen;
+    const ID: &'static str = "account-joiner";
+    const TITLE: &'static str = "signs users in who were provisioned before, or were not";
+    const CHECKS: &'static [Check<Seen>] = &[
+        Check::new("al2.app.created-user-signs-in", checks::a_created_user_signs_in),
+        Check::new("al2.app.no-signin-before-active", checks::nobody_signs_in_before_activation),
+        Check::new("al2.app.update-visible-to-user", checks::updates_are_shown),
+        Check::new("al2.app.jit-user-is-managed", checks::a_user_made_by_a_sign_in_is_managed),
+        Check::new("al2.app.jit-does-not-overwrite", checks::a_sign_in_does_not_overwrite),
+    ];
+
+    async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
+        let (provisioned, inactive, unknown) =
+            futures_util::future::try_join3(provisioned(stage), inactive(stage), unknown(stage)).await?;
+        let (created, update, stale) = provisioned;
+        Ok(Seen { created, inactive, update, stale, unknown })
+    }
+}
+
+fn subject(stage: &Stage, person: &Person) -> Result<provider::Subject, Obstacle> {
+    Ok(person.subject(stage.scim()?.scim.link, &stage.app()?.app.tenant))
+}
+
+async fn provisioned(stage: &Stage) -> Result<(Created, Option<Updated>, Option<Stale>), Obstacle> {
+    let (person, made) = stage.scim_user("joiner").await?;
+    let who = subject(stage, &person)?;
+    let (visitor, attempt) = stage.attempt(Script::of(&who), "first sign-in of a provisioned user").await?;
+    let mut created = Created { id: made.id().to_owned(), display: person.display.clone(), attempt, ..Created::default() };
+    stage.control(created.attempt.signed_in());
+    let page = stage.world.target.accounts.profile.as_ref();
+    if let Some(page) = page.filter(|_| created.attempt.signed_in()) {
+        created.shown = Some(read_page(stage, &visitor, page, "profile after the first sign-in").await?);
+    }
+    created.found = accounts_of(stage, &person, &who).await?;
+    if !created.attempt.signed_in() {
+        return Ok((created, None, None));
+    }
+    let name = format!("{} renamed", person.display);
+    let path = format!("/Users/{}", created.id);
+    let since = Instant::now();
+    let change = patch(stage, "the display name is changed", &path, &[replace("displayName", name.clone())]).await?;
+    let mut update = None;
+    if let Some((page, before)) = page.zip(created.shown.clone()) {
+        let renamed = provider::Subject { name: name.clone(), ..who.clone() };
+        let mut seen =
+            Updated { before, old: person.display.clone(), new: name.clone(), change: change.clone(), ..Updated::default() };
+        if change.ok() {
+            (seen.live, seen.after_ms) = until_shown(stage, &visitor, since, &name).await?;
+            let (again, attempt) = stage.attempt(Script::of(&renamed), "sign-in with the new name").await?;
+            seen.again = attempt;
+            seen.fresh = read_page(stage, &again, page, "profile after a new sign-in").await?;
+        }
+        update = Some(seen);
+    }
+    let (_, attempt) = stage.attempt(Script::of(&who), "sign-in with the old name").await?;
+    let read = read(stage, "the name after a sign-in with the old one", &path).await?;
+    let stale = Stale { provisioned: name, claimed: who.name, change, attempt, read };
+    Ok((created, update, Some(stale)))
+}
+
+/// Looks at the profile until it shows the name, or for too long.
+async fn until_shown(stage: &Stage, visitor: &Visitor, since: Instant, name: &str) -> Result<(Texts, u64), Obstacle> {
+    let page = super::account_blocks::declared(stage.world.target.accounts.profile.as_ref(), "accounts.profile")?;
+    loop {
+        let asked = Instant::now();
+        let shown = read_page(stage, visitor, page, "profile after the change").await?;
+        if shown.has(&[name]) || asked >= since + stage.world.patience(EFFECT_S) {
+            return Ok((shown, elapsed_ms(since)));
+        }
+        stage.wait_until(asked + pause(stage), "a change to be shown").await;
+    }
+}
+
+/// Searches for accounts of a person by everything that could lead there.
+async fn accounts_of(stage: &Stage, person: &Person, who: &provider::Subject) -> Result<Vec<Answer>, Obstacle> {
+    let mut found = Vec::new();
+    for (attribute, value) in [("externalId", &who.sub), ("userName", &person.user_name), ("emails.value", &person.email)] {
+        found.push(find(stage, &format!("accounts by {attribute}"), attribute, value).await?);
+    }
+    Ok(found)
+}
+
+async fn inactive(stage: &Stage) -> Result<Inactive, Obstacle> {
+    let person = stage.scim()?.person("joiner-inactive");
+    let mut body = person.body();
+    body["active"] = Value::Bool(false);
+    let made = stage.scim_send("a user is created inactive", Call::post("/Users", &body)).await?;
+    let mut seen = Inactive { made, ..Inactive::default() };
+    if !seen.made.ok() || seen.made.id().is_empty() {
+        return Ok(seen);
+    }
+    let script = Script::of(&subject(stage, &person)?);
+    seen.before = Some(stage.attempt(script.clone(), "sign-in of an inactive user").await?.1);
+    let path = format!("/Users/{}", seen.made.id());
+    seen.activated = Some(patch(stage, "the user is activated", &path, &[replace("active", true)]).await?);
+    seen.after = Some(stage.attempt(script, "sign-in after the activation").await?.1);
+    Ok(seen)
+}
+
+async fn unknown(stage: &Stage) -> Result<Unknown, Obstacle> {
+    let person = stage.scim()?.person("joiner-unknown");
+    let who = subject(stage, &person)?;
+    let attempt = stage.attempt(Script::of(&who), "sign-in of a user whom nobody provisioned").await?.1;
+    let mut seen = Unknown { attempt, ..Unknown::default() };
+    if !seen.attempt.signed_in() {
+        return Ok(seen);
+    }
+    let deadline = Instant::now() + stage.world.patience(30);
+    loop {
+        seen.found = accounts_of(stage, &person, &who).await?;
+        let of_person = |user: &&Value| checks::is_of(user, &person.user_name, &who.sub);
+        let user = seen.found.iter().flat_map(Answer::resources).find(of_person);
+        user.and_then(|user| user["id"].as_str()).unwrap_or_default().clone_into(&mut seen.id);
+        if !seen.id.is_empty() || Instant::now() >= deadline {
+            break;
+        }
+        stage.wait_until(Instant::now() + pause(stage), "the account to appear").await;
+    }
+    if seen.id.is_empty() {
+        return Ok(seen);
+    }
+    let path = format!("/Users/{}", seen.id);
+    let change = patch(stage, "that user is deactivated", &path, &[replace("active", false)]).await?;
+    let after = read(stage, "is that user deactivated?", &path).await?;
+    seen.deactivated = Some((change, after));
+    seen.again = Some(stage.attempt(Script::of(&who), "sign-in of that user, deactivated").await?.1);
+    // No POST made it, so that nothing else removes it.
+    let gone = stage.scim_send("clean-up", Call::delete(&path)).await?;
+    if !gone.ok() && gone.status != 404 {
+        stage.note(format!("could not be removed at the target: {path} ({})", person.user_name));
+    }
+    Ok(seen)
+}

@@ -1,0 +1,195 @@
+//! What the first sign-ins of users must look like.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Seen;
+use crate::counterpart::scim_client::Answer;
+use crate::model::Judgement;
+use crate::model::verdict::Findings;
+use crate::suites::account_blocks::signed_in;
+use crate::suites::scim_blocks::{cite, is_active, prepared, says_nothing, told};
+
+/// Is that the user of this name, or of this subject? A server that ignores filters lists others as well.
+pub fn is_of(user: &Value, user_name: &str, sub: &str) -> bool {
+    let same = |value: &Value, wanted: &str| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(wanted));
+    same(&user["userName"], user_name)
+        || user["externalId"] == sub
+        || user["emails"].as_array().into_iter().flatten().any(|email| same(&email["value"], user_name))
+}
+
+/// al2.app.created-user-signs-in
+pub fn a_created_user_signs_in(seen: &Seen) -> Judgement {
+    let created = &seen.created;
+    let mut found = Findings::new();
+    if created.attempt.refused() {
+        let text = format!("the sign-in of a provisioned user is refused: {}", created.attempt.describe());
+        found.broken(text, &created.attempt.cites);
+        return found.conclude("");
+    }
+    if !signed_in(&mut found, "the first sign-in", &created.attempt) {
+        return found.conclude("");
+    }
+    let (ids, own) = ids(created.found.iter(), &created.id);
+    let answered: Vec<&Answer> = created.found.iter().filter(|answer| answer.ok()).collect();
+    for answer in &answered {
+        found.saw(cite(answer));
+    }
+    match (answered.is_empty(), own, ids.len()) {
+        (true, ..) => found.undecided("no search for the user's accounts was answered", &[]),
+        (_, false, 0) => found.undecided("the provisioned user is not found by any search", &[]),
+        (_, false, _) => found.broken("only another account of that person is found", cite(answered[0])),
+        (_, true, 1) => {}
+        (_, true, more) => found.broken(format!("there are {more} accounts of that person after the sign-in"), cite(answered[0])),
+    }
+    match &created.shown {
+        None => found.undecided("accounts.profile is not configured: the profile was not seen", &[]),
+        Some(shown) if !shown.readable => found.undecided(shown.describe(), &shown.cites),
+        Some(shown) if shown.has(&[&created.display]) => found.saw(&shown.cites),
+        Some(shown) => found.broken(format!("the name `{}` is not shown: {}", created.display, shown.describe()), &shown.cites),
+    }
+    found.conclude("one account, the one that was provisioned, and its name is shown")
+}
+
+/// The ids of the users that belong to the person of `id`, and whether that one is among them.
+fn ids<'a>(found: impl Iterator<Item = &'a Answer> + Clone, id: &str) -> (BTreeSet<&'a str>, bool) {
+    let all = found.flat_map(Answer::resources);
+    let own = all.clone().find(|user| user["id"] == id);
+    let Some(own) = own else {
+        return (all.filter_map(|user| user["id"].as_str()).collect(), false);
+    };
+    let (name, sub) = (own["userName"].as_str().unwrap_or_default(), own["externalId"].as_str().unwrap_or_default());
+    let same = all.filter(|user| is_of(user, name, if sub.is_empty() { "no such subject" } else { sub }));
+    (same.filter_map(|user| user["id"].as_str()).collect(), true)
+}
+
+/// al2.app.no-signin-before-active
+pub fn nobody_signs_in_before_activation(seen: &Seen) -> Judgement {
+    let user = &seen.inactive;
+    let mut found = Findings::new();
+    let (true, Some(before)) = (prepared(&mut found, "the creation of an inactive user", &user.made), &user.before) else {
+        return found.conclude("");
+    };
+    if before.signed_in() {
+        found.broken("a user who was created inactive can sign in", &before.cites);
+        return found.conclude("");
+    }
+    if !before.refused() {
+        found.undecided(format!("the sign-in of the inactive user: {}", before.describe()), &before.cites);
+    }
+    found.saw(&before.cites);
+    if let Some(activated) = &user.activated {
+        prepared(&mut found, "the activation", activated);
+    }
+    if let Some(after) = &user.after {
+        signed_in(&mut found, "the control, a sign-in after the activation", after);
+    }
+    found.conclude("refused while inactive, possible after the activation")
+}
+
+/// al2.app.update-visible-to-user
+pub fn updates_are_shown(seen: &Seen) -> Judgement {
+    let Some(update) = &seen.update else {
+        let mut found = Findings::new();
+        signed_in(&mut found, "the first sign-in", &seen.created.attempt);
+        found.undecided("the profile was not seen", &[]);
+        return found.conclude("");
+    };
+    let mut found = Findings::new();
+    if !prepared(&mut found, "the change of the display name", &update.change) {
+        return found.conclude("");
+    }
+    if !update.before.has(&[&update.old]) {
+        found.undecided(format!("`{}` was not shown before: {}", update.old, update.before.describe()), &update.before.cites);
+    }
+    if !update.live.readable {
+        found.undecided(format!("the live session: {}", update.live.describe()), &update.live.cites);
+    }
+    if !signed_in(&mut found, "a new sign-in", &update.again) {
+        return found.conclude("");
+    }
+    let (live, fresh) = (update.live.has(&[&update.new]), update.fresh.has(&[&update.new]));
+    let seconds = update.after_ms / 1000;
+    if !update.fresh.readable {
+        found.undecided(format!("after a new sign-in: {}", update.fresh.describe()), &update.fresh.cites);
+    } else if live && !fresh {
+        found.broken(format!("a new sign-in undoes the change: {}", update.fresh.describe()), &update.fresh.cites);
+    } else if !fresh {
+        let text = format!("{seconds} s after the change, and after a new sign-in: {}", update.fresh.describe());
+        found.broken(text, &update.fresh.cites);
+    } else if !live {
+        let text = format!("{seconds} s after the change the live session does not show it; a new sign-in does");
+        found.doubtful(text, &update.live.cites);
+    }
+    found.saw(&update.live.cites);
+    found.conclude(format!("shown {} ms after the change, and after a new sign-in", update.after_ms))
+}
+
+/// al2.app.jit-does-not-overwrite
+pub fn a_sign_in_does_not_overwrite(seen: &Seen) -> Judgement {
+    let mut found = Findings::new();
+    let Some(stale) = &seen.stale else {
+        signed_in(&mut found, "the first sign-in", &seen.created.attempt);
+        return found.conclude("");
+    };
+    if !prepared(&mut found, "the change of the display name", &stale.change)
+        || !signed_in(&mut found, "the sign-in with the old name", &stale.attempt)
+        || !prepared(&mut found, "the user", &stale.read)
+    {
+        return found.conclude("");
+    }
+    match stale.read.text_at("/displayName") {
+        name if name == stale.provisioned => found.saw(cite(&stale.read)),
+        name if name == stale.claimed => {
+            found.broken("the name of the sign-in replaced the newer one of provisioning", cite(&stale.read));
+        }
+        name => found.undecided(format!("the user's name is `{name}`, neither the old one nor the new one"), cite(&stale.read)),
+    }
+    found.conclude("the provisioned name stays")
+}
+
+/// al2.app.jit-user-is-managed
+pub fn a_user_made_by_a_sign_in_is_managed(seen: &Seen) -> Judgement {
+    let user = &seen.unknown;
+    let mut found = Findings::new();
+    if user.attempt.refused() {
+        found.saw(&user.attempt.cites);
+        if !seen.created.attempt.signed_in() {
+            found.undecided("the control, a sign-in of a provisioned user, failed", &seen.created.attempt.cites);
+        }
+        return found.conclude("a sign-in makes no account");
+    }
+    if !signed_in(&mut found, "the sign-in of an unknown user", &user.attempt) {
+        return found.conclude("");
+    }
+    if user.id.is_empty() {
+        match user.found.iter().find(|answer| answer.ok()) {
+            Some(answer) => found.broken("the sign-in made an account that SCIM does not show", cite(answer)),
+            None => found.undecided(
+                format!("no search for the account was answered: {}", user.found.first().map(told).unwrap_or_default()),
+                &[],
+            ),
+        }
+        return found.conclude("");
+    }
+    if let Some((change, after)) = &user.deactivated {
+        match is_active(after) {
+            Some(false) => found.saw(cite(after)),
+            _ if says_nothing(change) || says_nothing(after) => {
+                found.undecided(format!("the deactivation of that account: {}", told(change)), cite(change));
+            }
+            _ => found.broken(format!("that account cannot be deactivated: {}", told(change)), cite(change)),
+        }
+    }
+    match &user.again {
+        Some(again) if again.signed_in() => found.broken("that account can sign in although it is deactivated", &again.cites),
+        Some(again) if !again.refused() => found.undecided(again.describe(), &again.cites),
+        _ => {}
+    }
+    found.conclude("the account that a sign-in made is shown by SCIM and can be deactivated")
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+//! account-roles: assigns a role by each claimed way and looks on the user's page what it gives.
+
+mod checks;
+pub mod exposed;
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::account_blocks::{EFFECT_S, Texts, account, declared, read_page};
+use super::account_groups::effect::{Effect, Wanted, until};
+use super::scim_blocks::{Subject, patch, read};
+use crate::counterpart::provider::{self, Script};
+use crate::counterpart::scim_client::{Answer, add, quoted, remove};
+use crate::model::target::Way;
+use crate::stage::Stage;
+use crate::stage::surface::Played;
+use crate::stage::visitor::Attempt;
+use crate::suite::{Check, Obstacle, Scenario};
+use exposed::{Exposed, Role, exposed};
+
+/// Roles, seen in the browser.
+pub struct AccountRoles;
+
+/// What came of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// The roles as exposed.
+    pub exposed: Exposed,
+    /// `lifecycle.roles`.
+    pub declared: Vec<String>,
+    /// The roles as the application's own page lists them; `None` where no script leads there.
+    pub catalogue: Option<(Played, Texts)>,
+    /// The assignment by each claimed way.
+    pub courses: Vec<Course>,
+}
+
+/// An assignment and its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Course {
+    /// `scim` or `claims`.
+    pub way: String,
+    /// The role.
+    pub role: Role,
+    /// The user's sign-in before.
+    pub before: Attempt,
+    /// The user's page before.
+    pub shown: Texts,
+    /// The assignment; `None` where it travels in ID tokens.
+    pub assigned: Option<Answer>,
+    /// The user afterwards.
+    pub stored: Option<Answer>,
+    /// The role in effect.
+    pub on: Effect,
+    /// The other user, who was given nothing: sign-in and page.
+    pub other: Option<(Attempt, Texts)>,
+    /// The removal.
+    pub removed: Option<Answer>,
+    /// The user after that.
+    pub cleared: Option<Answer>,
+    /// The role out of effect.
+    pub off: Effect,
+}
+
+impl Scenario for AccountRoles {
+    type Seen = Seen;
+    const ID: &'static str = "account-roles";
+    const TITLE: &'static str = "assigns roles and looks what they give";
+    const CHECKS: &'static [Check<Seen>] = &[
+        Check::new("al3.app.roles-complete", checks::the_list_is_complete),
+        Check::new("al3.app.assign-role", checks::an_assigned_role_is_in_effect),
+        Check::new("al3.app.remove-role", checks::a_removed_role_is_gone),
+    ];
+
+    async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
+        let exposed = exposed(stage).await?;
+        let mut seen = Seen { exposed, declared: stage.world.target.lifecycle.roles.clone(), ..Seen::default() };
+        if stage.wants("al3.app.roles-complete") {
+            seen.catalogue = catalogue(stage).await?;
+        }
+        let asked = stage.wants("al3.app.assign-role") || stage.wants("al3.app.remove-role");
+        let Some(role) = seen.exposed.assignable().first().cloned().filter(|_| asked) else { return Ok(seen) };
+        for way in &stage.world.target.lifecycle.role_ways {
+            match way {
+                Way::Scim => seen.courses.push(by_scim(stage, &role).await?),
+                Way::Claims => seen.courses.push(by_claims(stage, &role).await?),
+                // Commands are played by the suites about commands.
+                Way::Commands => {}
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// The roles on the page that a script of the target file leads to, by the selector of `accounts.roles`.
+async fn catalogue(stage: &Stage) -> Result<Option<(Played, Texts)>, Obstacle> {
+    let accounts = &stage.world.target.accounts;
+    let (Some(surface), Some(shown)) = (accounts.surface.get("role-catalogue"), &accounts.roles) else { return Ok(None) };
+    let admin = super::account_surface::Admin::default();
+    super::account_surface::list(stage, &admin, surface, &shown.selector).await.map(Some)
+}
+
+async fn by_scim(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
+    let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
+    let (user, who) = account(stage, "roles", false).await?;
+    let path = user.path();
+    let (visitor, before) = stage.attempt(Script::of(&who), "user to be given a role").await?;
+    let mut seen = Course { way: "scim".into(), role: role.clone(), before, ..Course::default() };
+    if !seen.before.signed_in() {
+        return Ok(seen);
+    }
+    seen.shown = read_page(stage, &visitor, page, "roles before").await?;
+    let script = Script::of(&who);
+    let words = [role.value.as_str(), role.display.as_str()];
+    let limit = stage.world.patience(EFFECT_S);
+
+    let since = Instant::now();
+    let change = patch(stage, "a role is assigned", &path, &[add("roles", json!([{"value": role.value}]))]).await?;
+    let stored = change.ok();
+    seen.assigned = Some(change);
+    seen.stored = Some(read(stage, "the user with the role", &path).await?);
+    if !stored {
+        return Ok(seen);
+    }
+    seen.on = until(stage, &visitor, &script, Wanted::Shown, &words, since, limit).await?;
+    seen.other = sentinel(stage).await?;
+
+    let since = Instant::now();
+    let gone = remove(&format!("roles[value eq {}]", quoted(&role.value)));
+    let change = patch(stage, "the role is removed", &path, &[gone]).await?;
+    let removed = change.ok();
+    seen.removed = Some(change);
+    seen.cleared = Some(read(stage, "the user without the role", &path).await?);
+    if removed {
+        seen.off = until(stage, &visitor, &script, Wanted::Gone, &words, since, limit).await?;
+    }
+    Ok(seen)
+}
+
+/// The page of the user whom nobody gives anything.
+async fn sentinel(stage: &Stage) -> Result<Option<(Attempt, Texts)>, Obstacle> {
+    if stage.scim_sentinel().await.is_err() {
+        return Ok(None);
+    }
+    let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
+    let scim = stage.scim()?;
+    let who = scim.person("sentinel").subject(scim.scim.link, &stage.app()?.app.tenant);
+    let (visitor, attempt) = stage.attempt(Script::of(&who), "user who is given nothing").await?;
+    let shown = read_page(stage, &visitor, page, "roles of the user who is given nothing").await?;
+    Ok(Some((attempt, shown)))
+}
+
+async fn by_claims(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
+    let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
+    let (_, who): (Subject, provider::Subject) = account(stage, "roles-claims", false).await?;
+    let claim = &stage.world.target.lifecycle.roles_claim;
+    let (visitor, before) = stage.attempt(Script::of(&who).claim(claim, json!([])), "user before a role is claimed").await?;
+    let mut seen = Course { way: "claims".into(), role: role.clone(), before, ..Course::default() };
+    if !seen.before.signed_in() {
+        return Ok(seen);
+    }
+    seen.shown = read_page(stage, &visitor, page, "roles before").await?;
+    let words = [role.value.as_str(), role.display.as_str()];
+    let with = Script::of(&who).claim(claim, json!([role.value]));
+    seen.on = until(stage, &visitor, &with, Wanted::Shown, &words, Instant::now(), Duration::ZERO).await?;
+    seen.other = sentinel(stage).await?;
+    let without = Script::of(&who).claim(claim, json!([]));
+    seen.off = until(stage, &visitor, &without, Wanted::Gone, &words, Instant::now(), Duration::ZERO).await?;
+    Ok(seen)
+}

@@ -1,0 +1,499 @@
+//! provision-sign-in: what the identity service says at a sign-in about the groups and roles that it provisions, and that a disabled user
+//! gets nothing any more.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::course::{Course, User};
+use crate::counterpart::scim_receiver::TENANT;
+use crate::counterpart::token::TokenRequest;
+use crate::model::Judgement;
+use crate::model::target::Way;
+use crate::model::verdict::Findings;
+use crate::stage::Stage;
+use crate::stage::browser::recipe::Until;
+use crate::stage::browser::{Context, Visit};
+use crate::suite::{Check, Obstacle, Scenario};
+use crate::wire::jose::{read, sha256_b64};
+use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
+
+/// Seconds after which a disabled user must have lost access.
+const ENDED_S: u64 = 300;
+
+/// Sign-ins.
+pub struct SignIn;
+
+/// What they showed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// Groups before and after joining one.
+    pub groups: Option<Change>,
+    /// Roles before and after one was mapped.
+    pub roles: Option<Change>,
+    /// Groups by channel at the end: `token`, `scim`, `commands`.
+    pub sets: Vec<(String, Vec<String>)>,
+    /// What became of the disabled user.
+    pub disabled: Option<Disabled>,
+    /// Why something could not be played.
+    pub obstacle: Option<String>,
+}
+
+/// Values of a claim at two sign-ins.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Change {
+    /// Why it could not be played.
+    pub obstacle: Option<String>,
+    /// Before.
+    pub before: Vec<String>,
+    /// What was added: values that stand for it, any of which is right.
+    pub added: Vec<String>,
+    /// What was made and is not the user's: must not be there.
+    pub foreign: Vec<String>,
+    /// Afterwards.
+    pub after: Vec<String>,
+    /// Exchanges of the ID tokens.
+    pub cites: Vec<String>,
+}
+
+/// Access of a disabled user.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Disabled {
+    /// The hook did its work.
+    pub done: bool,
+    /// A refresh before; `None` where no refresh token was issued.
+    pub refresh_before: Option<TokenSeen>,
+    /// prompt=none before brought a code.
+    pub quiet_before: bool,
+    /// The last refresh while disabled.
+    pub refresh: Option<TokenSeen>,
+    /// The last prompt=none while disabled.
+    pub quiet: Option<AuthzSeen>,
+    /// A full sign-in while disabled.
+    pub full: Option<AuthzSeen>,
+}
+
+impl Scenario for SignIn {
+    type Seen = Seen;
+    const ID: &'static str = "provision-sign-in";
+    const TITLE: &'static str = "compares sign-ins with what is provisioned, and signs in as a disabled user";
+    const AFTER: &'static [&'static str] = &[
+        "idp-login",
+        "idp-acr",
+        "idp-admin",
+        "idp-client-auth",
+        "idp-commands",
+        "idp-expiry",
+        "idp-max-age",
+        "idp-mfa",
+        "idp-probe/login-pages",
+        "idp-public",
+        "idp-reauth",
+        "idp-second",
+        "idp-sso/codes",
+        "idp-sso/dpop",
+        "idp-sso/par",
+        "idp-sso/pkce",
+        "idp-sso/redirects",
+        "idp-sso/refresh",
+        "idp-sso/requests",
+        "idp-sso/session",
+    ];
+    const IN_SESSION: bool = true;
+    const PROVISIONED: bool = true;
+    const CHECKS: &'static [Check<Seen>] = &[
+        Check::new("al1.idp.access-ends-at-idp-too", a_disabled_user_gets_nothing),
+        Check::new("al2.idp.groups-claim", groups_in_tokens_are_fresh),
+        Check::new("al2.idp.group-sources-agree", all_ways_say_the_same_groups),
+        Check::new("al3.idp.role-claim", roles_in_tokens_are_fresh),
+    ];
+
+    async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
+        let course = Course::open(stage)?;
+        let mut seen = Seen::default();
+        let name = stage.world.other_user()?.name.clone();
+        let user = User { tag: name.to_lowercase(), email: name.clone(), display: name.clone(), name, ..User::default() };
+        course.receiver.tag(&user.tag, stage.scenario);
+        let groups =
+            (stage.wants("al2.idp.groups-claim") || stage.wants("al2.idp.group-sources-agree")) && course.has("add-group-member");
+        let roles = stage.wants("al3.idp.role-claim") && course.has("map-role");
+        if groups || roles {
+            let (mine, others) = (format!("Suite mine {}", stage.world.run_id), format!("Suite others {}", stage.world.run_id));
+            let role = course.receiver.role("reader");
+            let outcome = tokens(&course, &mut seen, &user, (groups, roles), (&mine, &others, &role)).await;
+            seen.obstacle = outcome.err().map(|obstacle| obstacle.message);
+            for group in [&mine, &others] {
+                if groups && course.has("delete-group") {
+                    let undo = course.undo_later("delete-group", &User::default(), &[("group", group)]);
+                    stage.undo_now(undo).await;
+                }
+            }
+            if roles && course.has("unmap-role") {
+                let undo = course.undo_later("unmap-role", &user, &[("role", &role)]);
+                stage.undo_now(undo).await;
+            }
+        }
+        if stage.wants("al1.idp.access-ends-at-idp-too") {
+            match disable(&course, &user).await {
+                Ok(disabled) => seen.disabled = Some(disabled),
+                Err(obstacle) => seen.obstacle = Some(obstacle.message),
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// A whole sign-in in a new context.
+async fn sign_in(
+    stage: &Stage,
+    what: &str,
+) -> Result<(Arc<dyn Context>, AuthzSeen, Option<(TokenSeen, crate::counterpart::token::Tokens)>), Obstacle> {
+    let context = stage.world.agent.context(what).await?;
+    let request = stage.offline(stage.request("main")?);
+    let url = request.url(stage.world.endpoint("authorization_endpoint")?);
+    let (authz, ..) = stage.sign_in(&context, &request, stage.world.other_user()?, Visit::Get(url), Until::Arrival, what).await?;
+    let tokens = match &authz.code {
+        Some(code) => Some(
+            stage
+                .token(&TokenRequest::code(&request, code, &format!("token request: {what}")).login("re-authentication"), None)
+                .await?,
+        ),
+        None => None,
+    };
+    Ok((context, authz.seen, tokens))
+}
+
+/// The claims of the ID token of a sign-in, and the exchange. They stay in memory: groups and roles are the user's own affair.
+async fn id_token(stage: &Stage, what: &str) -> Result<(Value, String), Obstacle> {
+    let (_, authz, tokens) = sign_in(stage, what).await?;
+    let token = tokens.and_then(|(seen, tokens)| Some((tokens.id_token_raw?, seen.cites.last().cloned().unwrap_or_default())));
+    let (raw, cite) =
+        token.ok_or_else(|| Obstacle::target(format!("{what}: {}", authz.describe()), "See the verdicts of idp-login."))?;
+    let claims = read(&raw).map_err(|fault| Obstacle::target(format!("{what}: {fault}"), "See sl1.idp.id-token-signed."))?.claims;
+    Ok((claims, cite))
+}
+
+/// Values of a claim: strings, or objects with a value, an id or a name.
+fn values(claims: &Value, claim: &str) -> Vec<String> {
+    let one = |value: &Value| {
+        let named = ["value", "id", "display", "name"].iter().find_map(|name| value[*name].as_str());
+        value.as_str().or(named).map(str::to_owned)
+    };
+    match &claims[claim] {
+        Value::Array(all) => all.iter().filter_map(one).collect(),
+        other => one(other).into_iter().collect(),
+    }
+}
+
+/// What goes into files: names of this run as they are, others as digests, which can be compared all the same.
+fn kept(all: &[String], run_id: &str) -> Vec<String> {
+    let short = |value: &String| format!("another ({})", sha256_b64(value).chars().take(8).collect::<String>());
+    all.iter().map(|value| if value.contains(run_id) { value.clone() } else { short(value) }).collect()
+}
+
+/// Sign-ins before and after the user joined a group and got a role.
+async fn tokens(
+    course: &Course<'_>,
+    seen: &mut Seen,
+    user: &User,
+    (groups, roles): (bool, bool),
+    (mine, others, role): (&str, &str, &str),
+) -> Result<(), Obstacle> {
+    let stage = course.stage;
+    let claims = (stage.world.target.lifecycle.groups_claim.clone(), stage.world.target.lifecycle.roles_claim.clone());
+    course.assign(user).await?;
+    let before = id_token(stage, "sign-in before the group and the role").await?;
+    let mut change = Change { before: values(&before.0, &claims.0), cites: vec![before.1.clone()], ..Change::default() };
+    let mut rolled = Change { before: values(&before.0, &claims.1), cites: vec![before.1.clone()], ..Change::default() };
+    if groups {
+        for group in [mine, others] {
+            course.hook("create-group", &User::default(), &[("group", group)]).await?;
+        }
+        course.hook("add-group-member", user, &[("group", mine)]).await?;
+        change.added = vec![mine.to_owned()];
+        change.foreign = vec![others.to_owned()];
+    }
+    if roles {
+        let mapped = course.hook("map-role", user, &[("role", role)]).await;
+        rolled.obstacle = mapped.err().map(|obstacle| obstacle.message);
+        rolled.added = vec![role.to_owned()];
+    }
+    course.now().await;
+    if groups && stage.wants("al2.idp.group-sources-agree") && stage.world.target.lifecycle.group_ways.contains(&Way::Scim) {
+        course
+            .wait("the group by SCIM", || {
+                course.account(user).is_some_and(|id| !course.receiver.engine().groups_of(&id).is_empty())
+            })
+            .await;
+    }
+    let after = id_token(stage, "sign-in after the group and the role").await?;
+    change.after = values(&after.0, &claims.0);
+    rolled.after = values(&after.0, &claims.1);
+    change.cites.push(after.1.clone());
+    rolled.cites.push(after.1.clone());
+    let run = &stage.world.run_id;
+    if groups {
+        let all = sets(course, user, &change.after);
+        seen.sets = all.into_iter().map(|(way, groups)| (way, kept(&groups, run))).collect();
+    }
+    for change in [&mut change, &mut rolled] {
+        (change.before, change.after) = (kept(&change.before, run), kept(&change.after, run));
+    }
+    if groups {
+        seen.groups = Some(change);
+    }
+    if roles {
+        seen.roles = Some(rolled);
+    }
+    Ok(())
+}
+
+/// The user's groups by every claimed way, by display name where an id is known.
+fn sets(course: &Course<'_>, user: &User, token: &[String]) -> Vec<(String, Vec<String>)> {
+    let ways = &course.stage.world.target.lifecycle.group_ways;
+    let received = course.receiver.commands.received();
+    let announced: Vec<(String, String)> = received
+        .iter()
+        .flat_map(|one| one.claims["metadata"]["groups"].as_array().cloned().unwrap_or_default())
+        .filter_map(|group| Some((group["id"].as_str()?.to_owned(), group["display"].as_str()?.to_owned())))
+        .collect();
+    let provisioned = course.receiver.engine().groups(TENANT);
+    let name = |id: &String| {
+        let known = announced.iter().find(|(known, _)| known == id).map(|(_, display)| display.clone());
+        let external = || {
+            provisioned
+                .iter()
+                .find(|group| group["externalId"].as_str() == Some(id) || group["id"].as_str() == Some(id))
+                .and_then(|group| group["displayName"].as_str().map(str::to_owned))
+        };
+        known.or_else(external).unwrap_or_else(|| id.clone())
+    };
+    let sorted = |mut all: Vec<String>| {
+        all.sort();
+        all.dedup();
+        all
+    };
+    let mut sets = Vec::new();
+    if ways.contains(&Way::Claims) {
+        sets.push(("token".to_owned(), sorted(token.iter().map(name).collect())));
+    }
+    if ways.contains(&Way::Scim)
+        && let Some(id) = course.account(user)
+    {
+        let groups = course.receiver.engine().groups_of(&id);
+        sets.push((
+            "scim".to_owned(),
+            sorted(groups.iter().filter_map(|group| group["displayName"].as_str().map(str::to_owned)).collect()),
+        ));
+    }
+    if ways.contains(&Way::Commands) {
+        let last = received.iter().rev().find(|one| one.about(&user.tag) && one.claims["groups"].is_array());
+        if let Some(last) = last {
+            let groups =
+                last.claims["groups"].as_array().into_iter().flatten().filter_map(|group| group.as_str().map(str::to_owned));
+            sets.push(("commands".to_owned(), sorted(groups.map(|id| name(&id)).collect())));
+        }
+    }
+    sets
+}
+
+/// Refresh, silent and full sign-in of a user who is disabled.
+async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle> {
+    let stage = course.stage;
+    let (context, authz, tokens) = sign_in(stage, "sign-in of a user to be disabled").await?;
+    let Some((_, tokens)) = tokens else {
+        return Err(Obstacle::target(
+            format!("the user to be disabled could not sign in: {}", authz.describe()),
+            "See the verdicts of idp-login.",
+        ));
+    };
+    let mut refresh = tokens.refresh;
+    let mut seen = Disabled::default();
+    let silent = || stage.request("main").map(|request| request.set("prompt", "none"));
+    let quiet = stage.authorize(&context, &silent()?, "prompt=none before the user is disabled").await?.seen;
+    seen.quiet_before = stage.control(quiet.outcome == Outcome::Code);
+    if let Some(token) = &refresh {
+        let (before, tokens) =
+            stage.token(&TokenRequest::refresh("main", token, "refresh before the user is disabled"), None).await?;
+        refresh = tokens.refresh.or(refresh);
+        seen.refresh_before = Some(before);
+    }
+    let undo = course.undo_later("enable-user", user, &[]);
+    let outcome = while_disabled(course, &mut seen, user, &context, refresh).await;
+    stage.undo_now(undo).await;
+    outcome.map(|()| seen)
+}
+
+async fn while_disabled(
+    course: &Course<'_>,
+    seen: &mut Disabled,
+    user: &User,
+    context: &Arc<dyn Context>,
+    mut refresh: Option<String>,
+) -> Result<(), Obstacle> {
+    let stage = course.stage;
+    course.hook("disable-user", user, &[]).await?;
+    seen.done = true;
+    let limit = stage.world.patience(ENDED_S);
+    let disabled = Instant::now();
+    loop {
+        let quiet =
+            stage.authorize(context, &stage.request("main")?.set("prompt", "none"), "prompt=none of a disabled user").await?.seen;
+        let mut live = quiet.outcome == Outcome::Code;
+        seen.quiet = Some(quiet);
+        if let Some(token) = &refresh {
+            let (after, tokens) = stage.token(&TokenRequest::refresh("main", token, "refresh of a disabled user"), None).await?;
+            live |= after.granted();
+            refresh = tokens.refresh.or(refresh);
+            seen.refresh = Some(after);
+        }
+        if !live || disabled.elapsed() >= limit {
+            break;
+        }
+        // Directories replicate: asked again every five seconds.
+        let pause = std::time::Duration::from_secs(if stage.world.embedded { 1 } else { 5 });
+        stage.wait_until(Instant::now() + pause, "a disabled user to be known everywhere").await;
+    }
+    // A sign-in that is refused ends on a page that the recipe does not know: that is no obstacle here.
+    seen.full = sign_in(stage, "full sign-in of a disabled user").await.ok().map(|(_, authz, _)| authz);
+    Ok(())
+}
+
+fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
+    let Some(disabled) = seen.disabled.as_ref().filter(|disabled| disabled.done) else {
+        return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("not tried"));
+    };
+    let mut found = Findings::new();
+    match (&disabled.refresh_before, &disabled.refresh) {
+        (_, Some(after)) if after.granted() => {
+            found.broken("a refresh token of the disabled user still brings tokens", &after.cites)
+        }
+        (Some(before), Some(after)) if before.granted() && after.refused() => found.saw(&after.cites),
+        (None, _) => {}
+        (_, after) => {
+            found.undecided(format!("the refresh: {}", after.as_ref().map(TokenSeen::describe).unwrap_or_default()), &[])
+        }
+    }
+    match &disabled.quiet {
+        Some(quiet) if quiet.outcome == Outcome::Code => {
+            found.broken("the session of the disabled user still signs in", &quiet.deciding())
+        }
+        Some(quiet) if disabled.quiet_before && (quiet.refused() || quiet.outcome == Outcome::LoginPage) => {
+            found.saw(&quiet.cites)
+        }
+        Some(quiet) => found.undecided(format!("prompt=none: {}", quiet.describe()), &quiet.cites),
+        None => found.undecided("prompt=none was not tried", &[]),
+    }
+    if let Some(full) = disabled.full.as_ref().filter(|full| full.outcome == Outcome::Code) {
+        found.broken("the disabled user can sign in", &full.deciding());
+    }
+    found.conclude("refresh, session and sign-in of the disabled user are refused")
+}
+
+fn fresh(seen: &Seen, change: Option<&Change>, what: &str) -> Judgement {
+    let Some(change) = change else { return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("not tried")) };
+    if let Some(why) = &change.obstacle {
+        return Judgement::undecided(why.as_str());
+    }
+    let new: Vec<&String> = change.after.iter().filter(|value| !change.before.contains(value)).collect();
+    let list = |all: &[String]| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    let judgement = if change.foreign.iter().any(|foreign| change.after.contains(foreign)) {
+        Judgement::broken(format!("the token carries {what} that are not the user's"))
+    } else if change.after.iter().any(|value| change.added.contains(value)) {
+        Judgement::pass(format!("the new one is in the token of the next sign-in, with its published value"))
+    } else if !new.is_empty() && what == "groups" {
+        // Directories name groups in tokens by ids of their own.
+        Judgement::pass(format!("one more group is in the token of the next sign-in, as `{}`", new[0]))
+    } else {
+        Judgement::broken(format!("the token of the next sign-in does not follow: {what} are stale or named otherwise"))
+    };
+    judgement.expected(list(&change.added), list(&change.after)).cite(change.cites.iter().rev())
+}
+
+fn groups_in_tokens_are_fresh(seen: &Seen) -> Judgement {
+    fresh(seen, seen.groups.as_ref(), "groups")
+}
+
+fn roles_in_tokens_are_fresh(seen: &Seen) -> Judgement {
+    fresh(seen, seen.roles.as_ref(), "roles")
+}
+
+fn all_ways_say_the_same_groups(seen: &Seen) -> Judgement {
+    if seen.sets.len() < 2 {
+        return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("the user's groups were seen by one way only"));
+    }
+    let told = seen
+        .sets
+        .iter()
+        .map(|(way, groups)| format!("{way}: {}", if groups.is_empty() { "none".into() } else { groups.join(", ") }));
+    let told = told.collect::<Vec<_>>().join("; ");
+    let cites = seen.groups.as_ref().map(|change| change.cites.clone()).unwrap_or_default();
+    if seen.sets.iter().all(|(_, groups)| groups.is_empty()) {
+        return Judgement::undecided("no way shows a group, so agreement proves nothing").cite(&cites);
+    }
+    if seen.sets.iter().any(|(_, groups)| *groups != seen.sets[0].1) {
+        return Judgement::broken("the ways differ").expected("the same groups", told).cite(&cites);
+    }
+    Judgement::pass(told).cite(&cites)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Call;
+    use crate::suites::blocks::examples::{authz, token};
+
+    fn good() -> Seen {
+        let change = |added: &str| Change {
+            before: vec!["all".into()],
+            added: vec![added.into()],
+            foreign: vec!["other".into()],
+            after: vec!["all".into(), added.into()],
+            ..Change::default()
+        };
+        Seen {
+            groups: Some(change("g")),
+            roles: Some(change("r")),
+            sets: vec![("token".into(), vec!["g".into()]), ("scim".into(), vec!["g".into()])],
+            disabled: Some(Disabled {
+                done: true,
+                refresh_before: Some(token(200, &["access_token"])),
+                quiet_before: true,
+                refresh: Some(token(400, &[])),
+                quiet: Some(authz(Outcome::Error)),
+                full: None,
+            }),
+            obstacle: None,
+        }
+    }
+
+    #[test]
+    fn sign_ins_in_step_pass_and_nothing_seen_decides_nothing() {
+        for check in SignIn::CHECKS {
+            assert_eq!((check.judge)(&good()).call, Call::Pass, "{}: {}", check.clause, (check.judge)(&good()).reason);
+            assert_eq!((check.judge)(&Seen::default()).call, Call::Undecided, "{}", check.clause);
+        }
+    }
+
+    #[test]
+    fn sign_ins_out_of_step_are_broken() {
+        let mut seen = good();
+        seen.groups.as_mut().unwrap().after = vec!["all".into()];
+        seen.roles.as_mut().unwrap().after = vec!["all".into(), "Reader".into()];
+        seen.sets[1].1.clear();
+        seen.disabled.as_mut().unwrap().refresh = Some(token(200, &["access_token"]));
+        for check in SignIn::CHECKS {
+            assert_eq!((check.judge)(&seen).call, Call::Broken, "{}", check.clause);
+        }
+        seen = good();
+        seen.groups.as_mut().unwrap().after.push("other".into());
+        assert_eq!(groups_in_tokens_are_fresh(&seen).call, Call::Broken);
+        seen.disabled.as_mut().unwrap().full = Some(authz(Outcome::Code));
+        assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Broken);
+        seen = good();
+        seen.disabled.as_mut().unwrap().quiet_before = false;
+        assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Undecided);
+    }
+}
