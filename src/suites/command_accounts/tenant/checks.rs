@@ -125,14 +125,14 @@ fn a_broken_stream_goes_on(seen: &Seen) -> Judgement {
         Some(total) if repeated > 0 => {
             let why = "the stream began anew instead of going on after the event that was named";
             if total == list.total().flatten() {
-                found.doubtful(why, &resumed.cites)
+                found.doubtful(why, &resumed.cites);
             } else {
-                found.broken(format!("{why}, with another total"), &resumed.cites)
+                found.broken(format!("{why}, with another total"), &resumed.cites);
             }
         }
         // Accounts come and go while others work: the total fits what was sent, with or without the first part.
         Some(Some(total)) if total == count || total == count + 2 || Some(Some(total)) == list.total() => {
-            found.saw(&resumed.cites)
+            found.saw(&resumed.cites);
         }
         Some(total) => {
             let total = total.map_or("missing".to_owned(), |total| total.to_string());
