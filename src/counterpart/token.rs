@@ -105,6 +105,13 @@ impl TokenRequest {
         self
     }
 
+    /// For another user than the main one: what comes back is none of the run's samples.
+    #[must_use]
+    pub fn of_another(mut self) -> Self {
+        self.sample = false;
+        self
+    }
+
     /// Behind another sort of login.
     #[must_use]
     pub fn login(mut self, login: &'static str) -> Self {

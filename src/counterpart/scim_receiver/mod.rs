@@ -100,7 +100,6 @@ pub(crate) struct Hall {
     /// Path of the command endpoint; empty for none.
     command_path: String,
     paging: Mutex<Paging>,
-    roles: bool,
     /// Texts in requests by which they belong to a scenario.
     tags: Mutex<Vec<(String, &'static str)>>,
     unmanaged: Vec<String>,
@@ -142,7 +141,6 @@ impl Receiver {
             base: path_of(&config.scim_url),
             command_path: path_of(&config.commands_url),
             paging: Mutex::new(Paging::Index),
-            roles: config.roles,
             tags: Mutex::default(),
             unmanaged,
         });

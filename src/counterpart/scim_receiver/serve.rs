@@ -213,8 +213,8 @@ impl Hall {
             pagination["cursor"] = (paging != Paging::Index).into();
             pagination["index"] = (paging != Paging::Cursor).into();
         }
+        // Clients that check what they read refuse members that RFC 7643 does not know; roles stand in /ResourceTypes and /Schemas as well.
         if entry.path == "/ServiceProviderConfig"
-            && !self.roles
             && let Some(config) = response.body.as_mut().and_then(Value::as_object_mut)
         {
             config.remove("RolesAndEntitlements");

@@ -155,11 +155,9 @@ async fn sign_in(
     let url = request.url(stage.world.endpoint("authorization_endpoint")?);
     let (authz, ..) = stage.sign_in(&context, &request, stage.world.other_user()?, Visit::Get(url), Until::Arrival, what).await?;
     let tokens = match &authz.code {
-        Some(code) => Some(
-            stage
-                .token(&TokenRequest::code(&request, code, &format!("token request: {what}")).login("re-authentication"), None)
-                .await?,
-        ),
+        Some(code) => {
+            Some(stage.token(&TokenRequest::code(&request, code, &format!("token request: {what}")).of_another(), None).await?)
+        }
         None => None,
     };
     Ok((context, authz.seen, tokens))
@@ -316,7 +314,7 @@ async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle>
     seen.quiet_before = stage.control(quiet.outcome == Outcome::Code);
     if let Some(token) = &refresh {
         let (before, tokens) =
-            stage.token(&TokenRequest::refresh("main", token, "refresh before the user is disabled"), None).await?;
+            stage.token(&TokenRequest::refresh("main", token, "refresh before the user is disabled").of_another(), None).await?;
         refresh = tokens.refresh.or(refresh);
         seen.refresh_before = Some(before);
     }
@@ -344,7 +342,8 @@ async fn while_disabled(
         let mut live = quiet.outcome == Outcome::Code;
         seen.quiet = Some(quiet);
         if let Some(token) = &refresh {
-            let (after, tokens) = stage.token(&TokenRequest::refresh("main", token, "refresh of a disabled user"), None).await?;
+            let (after, tokens) =
+                stage.token(&TokenRequest::refresh("main", token, "refresh of a disabled user").of_another(), None).await?;
             live |= after.granted();
             refresh = tokens.refresh.or(refresh);
             seen.refresh = Some(after);
