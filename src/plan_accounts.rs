@@ -45,7 +45,7 @@ pub fn unclaimed(clause: &Clause, target: &Target) -> Option<String> {
         id if clause.binding == "scim" && (id.starts_with("al2.app.group-") || id.starts_with("al2.idp.group")) => {
             groups(Way::Scim)
         }
-        "al2.app.user-groups-readonly" => groups(Way::Scim),
+        "al2.app.user-groups-readonly" | "al2.app.group-delete" => groups(Way::Scim),
         "al3.idp.role-pushed" | "al3.idp.role-removed" | "al3.idp.role-by-group" | "al3.idp.role-drift-repaired" => {
             roles(Way::Scim)
         }
@@ -124,8 +124,6 @@ fn probed(probe: &str, clause: &Clause, target: &Target, accounts: &AppAccounts)
         "api-token" | "refresh" if clause.slug() == "access-mechanisms" => None,
         "api-token" if clause.slug() == "scope-not-broader" => absent(accounts.other_api.is_empty(), "accounts.other_api"),
         "api-token" | "refresh" => absent(app.is_none_or(|app| app.tokens.is_none()), "app.tokens"),
-        // Its other half can be seen without.
-        "roles" if clause.slug() == "group-delete" => None,
         "roles" => absent(accounts.roles.is_none(), "accounts.roles"),
         "profile" => absent(accounts.profile.is_none(), "accounts.profile"),
         "role-catalogue" => absent(

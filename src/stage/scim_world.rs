@@ -272,6 +272,13 @@ impl Stage {
         world.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
     }
 
+    /// The run made this resource of its own tenant, or took it over from an earlier run.
+    pub fn scim_made(&self, place: &str, id: &str) -> bool {
+        let Ok(world) = self.scim() else { return false };
+        let made = world.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().any(|made| made.place == place && made.id == id && !made.second)
+    }
+
     /// Removes what the run made at the service provider, and says what could not be removed.
     pub async fn scim_sweep(&self) -> Vec<Entry> {
         let Ok(world) = self.scim() else { return Vec::new() };

@@ -1,6 +1,7 @@
 //! account-groups: puts a user into groups by each claimed way and looks which roles that gives.
 
 mod checks;
+mod deletion;
 pub mod effect;
 mod foreign;
 mod ways;
@@ -15,6 +16,7 @@ use crate::model::target::{GroupRole, Way};
 use crate::stage::Stage;
 use crate::stage::visitor::Attempt;
 use crate::suite::{Check, Obstacle, Scenario};
+pub use deletion::Deletion;
 use effect::{Effect, Wanted, until};
 pub use foreign::Foreign;
 use ways::Membership;
@@ -33,6 +35,8 @@ pub struct Seen {
     pub courses: Vec<Course>,
     /// Groups from sources that must not be trusted; `None` where groups are not claimed in ID tokens.
     pub foreign: Vec<Foreign>,
+    /// A mapped group that is deleted; `None` where groups are not pushed by SCIM.
+    pub deletion: Option<Deletion>,
 }
 
 /// A user in and out of groups.
@@ -81,6 +85,7 @@ impl Scenario for AccountGroups {
         Check::new("al2.app.mapping-removed", checks::who_leaves_loses_the_role),
         Check::new("al2.app.mapping-unmapped-group", checks::an_unmapped_group_gives_nothing),
         Check::new("al2.app.mapping-many-groups", checks::groups_add_up),
+        Check::new("al2.app.group-delete", deletion::a_deleted_group_grants_nothing),
         Check::new("al2.app.group-claim-source-trusted", checks::only_the_id_token_counts),
     ];
 
@@ -97,6 +102,10 @@ impl Scenario for AccountGroups {
         }
         if lifecycle.group_ways.contains(&Way::Claims) && stage.wants("al2.app.group-claim-source-trusted") {
             seen.foreign = foreign::play(stage, first).await?;
+        }
+        // Last, for the courses need the group.
+        if lifecycle.group_ways.contains(&Way::Scim) && stage.wants("al2.app.group-delete") {
+            seen.deletion = Some(deletion::play(stage, first).await?);
         }
         Ok(seen)
     }

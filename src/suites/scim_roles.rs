@@ -3,18 +3,21 @@
 mod assigned;
 mod assigning;
 mod checks;
+mod invented;
 
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::scim_blocks::read;
+use super::scim_blocks::{cite, read};
 use crate::counterpart::scim_client::{Answer, Bearer, Call, ROLE, Shape, quoted};
+use crate::model::ExchangeId;
 use crate::model::target::Way;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
 pub use assigning::{Limit, Probes};
+pub use invented::Invented;
 
 /// Roles.
 pub struct Roles;
@@ -41,6 +44,8 @@ pub struct Seen {
     pub types: Answer,
     /// `canonicalValues` of `roles.value` in the User schema.
     pub schema_values: Vec<String>,
+    /// Where they were read.
+    pub schema_cites: Vec<ExchangeId>,
     /// Groups that stand for roles, and what a search for each found.
     pub groups: Vec<(String, Answer)>,
     /// GET /Roles.
@@ -53,6 +58,8 @@ pub struct Seen {
     pub again: Option<Answer>,
     /// Assignments; `None` where no role can be assigned by SCIM, or no user made.
     pub probes: Option<Probes>,
+    /// A role that nobody named, where no role can be assigned by SCIM.
+    pub invented: Option<Invented>,
     /// A role with a limit of assignments.
     pub limit: Option<Limit>,
     /// A role that the operator's side made.
@@ -115,6 +122,7 @@ impl Scenario for Roles {
             config: documents.config.clone(),
             types: documents.types.clone(),
             schema_values: schema_values(&stage.scim_shape().await?),
+            schema_cites: cite(&documents.schemas).to_vec(),
             list: read(stage, "the roles", "/Roles").await?,
             ..Seen::default()
         };

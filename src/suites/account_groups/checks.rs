@@ -20,7 +20,7 @@ fn mapped(seen: &Seen) -> Result<(&GroupRole, &[Course]), Judgement> {
 }
 
 /// A page that can be read: does it show the role?
-fn has(found: &mut Findings, what: &str, page: &Texts, role: &str) -> Option<bool> {
+pub(super) fn has(found: &mut Findings, what: &str, page: &Texts, role: &str) -> Option<bool> {
     if !page.readable {
         found.undecided(format!("{what}: {}", page.describe()), &page.cites);
         return None;
@@ -30,7 +30,7 @@ fn has(found: &mut Findings, what: &str, page: &Texts, role: &str) -> Option<boo
 }
 
 /// The effect of a change that succeeded, after a sign-in that succeeded.
-fn effect<'a>(found: &mut Findings, what: &str, step: &'a Step) -> Option<&'a Effect> {
+pub(super) fn effect<'a>(found: &mut Findings, what: &str, step: &'a Step) -> Option<&'a Effect> {
     for answer in &step.changes {
         if !prepared(found, what, answer) {
             return None;

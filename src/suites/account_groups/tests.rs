@@ -30,6 +30,7 @@ fn good() -> Seen {
         mapping: vec![mapping("G1", "editor"), mapping("G2", "auditor")],
         single: false,
         courses: vec![course("scim"), course("claims")],
+        deletion: None,
         foreign: vec![foreign.clone(), Foreign { attempt: entered(), shown: Some(page(&[])), ..foreign }],
     }
 }

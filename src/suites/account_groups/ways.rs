@@ -62,7 +62,7 @@ impl Membership {
 }
 
 /// The id of the group of this name; empty where it neither is there nor can be made.
-async fn the_group(stage: &Stage, name: &str) -> Result<(String, Vec<Answer>), Obstacle> {
+pub(super) async fn the_group(stage: &Stage, name: &str) -> Result<(String, Vec<Answer>), Obstacle> {
     let search = Call::get("/Groups").filter(format!("displayName eq {}", quoted(name)));
     let found = stage.scim_send("is there such a group?", search).await?;
     let fits = |group: &&serde_json::Value| group["displayName"].as_str() == Some(name);

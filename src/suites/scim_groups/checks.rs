@@ -1,10 +1,10 @@
-//! What creation, reading, renaming and deletion of a group must lead to.
+//! What creation, reading and renaming of a group must lead to.
 
-use super::{Seen, members};
-use crate::counterpart::scim_client::{Answer, LIST};
+use super::{Seen, members, pages};
+use crate::counterpart::scim_client::LIST;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
-use crate::suites::scim_blocks::{carried_out, cite, prepared, says_nothing, told};
+use crate::suites::scim_blocks::{carried_out, cite, prepared};
 
 /// al2.app.group-create
 pub fn a_group_is_made(seen: &Seen) -> Judgement {
@@ -75,7 +75,8 @@ pub fn a_group_is_found_without_members(seen: &Seen) -> Judgement {
     if list.resources().iter().any(|group| !group["displayName"].as_str().is_some_and(fits)) {
         found.broken("groups of other names are listed as well", cite(list));
     }
-    found.conclude("one group of this name, without members")
+    pages::judge(&mut found, seen);
+    found.conclude("one group of this name, without members; a page holds no more groups than asked for, and the next one others")
 }
 
 /// al2.app.group-get
@@ -141,44 +142,12 @@ pub fn a_renamed_group_keeps_its_members(seen: &Seen) -> Judgement {
     found.conclude("the new names, the same id and members")
 }
 
-/// al2.app.group-delete
-pub fn a_deleted_group_leaves_its_members(seen: &Seen) -> Judgement {
-    let mut found = Findings::new();
-    if !exists(&mut found, seen) {
-        return found.conclude("");
-    }
-    let Some([deleted, gone, user]) = &seen.deleted else { return Judgement::undecided("the group was not deleted") };
-    if matches!(deleted.status, 404 | 405 | 501) {
-        return Judgement::undecided(format!("groups cannot be deleted here: {}", told(deleted))).cite(cite(deleted));
-    }
-    if carried_out(&mut found, "DELETE", deleted) {
-        is_gone(&mut found, gone);
-    }
-    match user.status {
-        404 | 410 => found.broken("a user that was a member is gone", cite(user)),
-        _ => {
-            prepared(&mut found, "a user that was a member", user);
-        }
-    }
-    // What the group granted is seen on the application's own pages only.
-    found.undecided("the group is gone and its members are left; whether what it granted is gone was not seen", cite(gone));
-    found.conclude("")
-}
-
-fn is_gone(found: &mut Findings, gone: &Answer) {
-    match gone.status {
-        404 => found.saw(cite(gone)),
-        200..300 => found.broken("the deleted group can still be read", cite(gone)),
-        _ if says_nothing(gone) => found.undecided(format!("the deleted group: {}", told(gone)), cite(gone)),
-        _ => found.doubtful(format!("the deleted group: {} in place of 404", told(gone)), cite(gone)),
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::counterpart::scim_client::Answer;
     use crate::model::verdict::Call as Says;
     use crate::suites::scim_blocks::samples::{answer, error};
 
@@ -186,6 +155,11 @@ pub(super) mod tests {
         let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
         let members = if members.is_empty() { Value::Null } else { json!(members) };
         answer(200, json!({"id": "g", "displayName": name, "externalId": "e", "members": members}))
+    }
+
+    pub fn page(total: u64, ids: &[&str]) -> Answer {
+        let groups: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+        answer(200, json!({"schemas": [LIST], "totalResults": total, "Resources": groups}))
     }
 
     pub fn right() -> Seen {
@@ -198,6 +172,8 @@ pub(super) mod tests {
             members_on_request: false,
             fixed_name: false,
             made: Answer { status: 201, headers: vec![("location".into(), "/Groups/g".into())], ..group("n", &["a"]) },
+            other: answer(201, json!({"id": "h"})),
+            pages: vec![[page(2, &["g"]), page(2, &["h"])]],
             listed: answer(200, list),
             added: done(),
             added_again: done(),
@@ -216,7 +192,6 @@ pub(super) mod tests {
             last: group("n 3", &["a", "c"]),
             emptied: done(),
             empty: group("n 3", &[]),
-            deleted: Some([done(), error(404, ""), answer(200, json!({"id": "a"}))]),
         }
     }
 
@@ -277,14 +252,5 @@ pub(super) mod tests {
             seen.renamed = error(400, "mutability");
         };
         assert_eq!(says(check, fixed), Says::Undecided);
-    }
-
-    #[test]
-    fn a_deleted_group_is_half_the_clause() {
-        let check = a_deleted_group_leaves_its_members;
-        assert_eq!(says(check, |_| ()), Says::Undecided);
-        assert_eq!(says(check, |seen| seen.deleted.as_mut().unwrap()[2] = error(404, "")), Says::Broken);
-        assert_eq!(says(check, |seen| seen.deleted.as_mut().unwrap()[1] = group("n 3", &[])), Says::Broken);
-        assert_eq!(says(check, |seen| seen.deleted.as_mut().unwrap()[0] = answer(501, Value::Null)), Says::Undecided);
     }
 }

@@ -52,6 +52,9 @@ fn not_stored(probes: &Probes, value: &str, change: &Answer) -> Findings {
 
 /// al3.app.unknown-role-refused
 pub fn an_unknown_role_is_refused(seen: &Seen) -> Judgement {
+    if let Some(invented) = seen.invented.as_ref().filter(|_| seen.by_scim) {
+        return super::invented::nothing_is_stored(invented);
+    }
     let probes = match probes(seen) {
         Ok(probes) => probes,
         Err(judgement) => return judgement,
@@ -139,6 +142,9 @@ pub fn roles_are_held_together(seen: &Seen) -> Judgement {
         Ok(probes) => probes,
         Err(judgement) => return judgement,
     };
+    if let Some(anew) = probes.anew.as_ref().filter(|anew| !anew.ok()) {
+        return Judgement::undecided(format!("the control at another user: {}", told(anew))).cite(cite(anew));
+    }
     let Some((second, change)) = &probes.second else {
         return Judgement::undecided("only one role can be assigned").cite(cite(&seen.list));
     };
@@ -282,6 +288,7 @@ mod tests {
             cased: variant("USER", "user"),
             named: variant("Auditor", "audit"),
             probed: user(&["admin"]),
+            anew: None,
             second: Some(("user".into(), done())),
             both: user(&["admin", "user"]),
             suspension: [done(), done(), done()],
@@ -348,6 +355,14 @@ mod tests {
         assert_eq!(says(check, |probes| probes.both = user(&["user"])), Says::Doubtful);
         assert_eq!(says(check, |probes| probes.both = user(&["admin"])), Says::Broken);
         assert_eq!(says(check, |probes| probes.second = None), Says::Undecided);
+        let anew = |given: Answer| {
+            says(check, |probes| {
+                probes.probed = user(&["admin", "USER"]);
+                probes.anew = Some(given);
+            })
+        };
+        assert_eq!(anew(done()), Says::Pass);
+        assert_eq!(anew(Answer::default()), Says::Undecided);
         let announced = |many: bool, held: &[&str]| {
             let config = answer(200, json!({"RolesAndEntitlements": {"roles": {"multipleRolesSupported": many}}}));
             let probes = Probes { both: user(held), ..given() };

@@ -27,6 +27,9 @@ pub struct Probes {
     pub named: Option<Variant>,
     /// The user after all these.
     pub probed: Answer,
+    /// The control once more, at another user, where the first one was left with more than the control: a value in other letter case
+    /// that was stored would take the place of the next role.
+    pub anew: Option<Answer>,
     /// Another role that exists.
     pub second: Option<(String, Answer)>,
     /// The user then.
@@ -68,11 +71,13 @@ impl Seen {
     pub(super) async fn assign(&mut self, stage: &Stage) -> Result<(), Obstacle> {
         let known = self.known();
         let usable: Vec<&Known> = known.iter().filter(|role| role.supported && role.free.is_none()).collect();
-        let Some(first) = usable.first() else { return Ok(()) };
+        let Some(first) = usable.first() else {
+            self.invented = super::invented::play(stage).await?;
+            return Ok(());
+        };
         // How roles are exposed can be judged without a user.
         let Ok((_, user)) = stage.scim_user("roles").await else { return Ok(()) };
-        let id = user.id().to_owned();
-        let path = format!("/Users/{id}");
+        let mut path = format!("/Users/{}", user.id());
         let mut probes = Probes { first: (first.value.clone(), give(stage, &path, &first.value).await?), ..Probes::default() };
         stage.control(probes.first.1.ok());
         let unknown = format!("x-{}-unknown", stage.world.run_id);
@@ -93,7 +98,19 @@ impl Seen {
             probes.named = Some(variant(stage, &path, role.display.clone(), role).await?);
         }
         probes.probed = read(stage, "the user and its roles", &path).await?;
-        if let Some(role) = others().next() {
+        let alone = !probes.probed.ok() || roles(&probes.probed).iter().all(|held| *held == first.value);
+        if others().next().is_some() && !alone {
+            probes.anew = Some(match stage.scim_user("roles-anew").await {
+                Ok((_, user)) => {
+                    let other = format!("/Users/{}", user.id());
+                    let given = give(stage, &other, &first.value).await?;
+                    path = if given.ok() { other } else { path };
+                    given
+                }
+                Err(_) => Answer::default(),
+            });
+        }
+        if let Some(role) = others().next().filter(|_| probes.anew.as_ref().is_none_or(Answer::ok)) {
             probes.second = Some((role.value.clone(), give(stage, &path, &role.value).await?));
             probes.both = read(stage, "the user with two roles", &path).await?;
         }
@@ -109,7 +126,7 @@ impl Seen {
     }
 }
 
-async fn give(stage: &Stage, path: &str, role: &str) -> Result<Answer, Obstacle> {
+pub(super) async fn give(stage: &Stage, path: &str, role: &str) -> Result<Answer, Obstacle> {
     patch(stage, &format!("role `{role}` is assigned"), path, &[add("roles", json!([{"value": role}]))]).await
 }
 

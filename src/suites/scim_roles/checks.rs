@@ -83,9 +83,12 @@ pub fn roles_have_identifiers(seen: &Seen) -> Judgement {
         }
         let distinct: BTreeSet<&String> = seen.schema_values.iter().collect();
         if distinct.len() < seen.schema_values.len() {
-            found.broken("canonicalValues of roles.value holds a value twice", &[]);
+            found.broken("canonicalValues of roles.value holds a value twice", &seen.schema_cites);
         }
-        return found.conclude("the values of the schema are unique; it has no other names");
+        // The draft of roles makes a readable name optional; a list of values has no place for one.
+        let text = format!("canonicalValues of roles.value names {} roles by value only: no readable name", distinct.len());
+        found.doubtful(text, &seen.schema_cites);
+        return found.conclude("");
     }
     let keys: Vec<&str> = roles.iter().filter_map(key).collect();
     if keys.len() < roles.len() {
@@ -297,6 +300,15 @@ pub(super) mod tests {
         };
         assert_eq!(says(check, unnamed), Says::Doubtful);
         assert_eq!(says(check, absent), Says::Undecided);
+        let by_schema = |values: &'static [&str]| {
+            move |seen: &mut Seen| {
+                absent(seen);
+                seen.schema_values = values.iter().map(|value| (*value).to_owned()).collect();
+            }
+        };
+        // Values without names.
+        assert_eq!(says(check, by_schema(&["reader", "writer"])), Says::Doubtful);
+        assert_eq!(says(check, by_schema(&["reader", "reader"])), Says::Broken);
     }
 
     #[test]
