@@ -147,7 +147,10 @@ impl Hall {
         let texts = self.texts(entry);
         let body = String::from_utf8_lossy(&entry.raw).to_lowercase();
         entry.resource = addressed(&entry.path).map(str::to_owned);
-        let fault = self.script.take(&entry.method, &body, &texts);
+        // A request that is refused for its own sake uses up no fault.
+        let json = entry.raw.is_empty() || entry.header("content-type").to_ascii_lowercase().contains("json");
+        let sound = entry.access == Access::Granted && json;
+        let fault = if sound { self.script.take(&entry.method, &body, &texts) } else { None };
         entry.fault = fault.as_ref().map(Fault::describe);
         match fault {
             Some(Fault::TooMany(seconds)) => return Some(limited(&seconds.to_string())),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::Case;
 use super::course::Course;
 use crate::counterpart::scim_receiver::access::TokenAsked;
-use crate::counterpart::scim_receiver::{Door, Fault, Rule};
+use crate::counterpart::scim_receiver::{Door, Fault, Rule, Sent};
 use crate::model::Judgement;
 use crate::model::target::ScimAuth;
 use crate::model::verdict::Findings;
@@ -187,9 +187,14 @@ fn look(course: &Course<'_>, seen: &mut Seen) {
     seen.access_tokens = desk.presented().iter().map(|(token, cite)| Jwt::of(token, &keys, cite)).collect();
     seen.discovery =
         course.receiver.log().since(0, |entry| entry.door == Door::Metadata).into_iter().map(|entry| entry.exchange).collect();
-    let refused = seen.expired.sent.iter().find(|sent| sent.status == 401).map(|sent| sent.at_s);
+    let refused = seen.expired.sent.iter().find(|sent| expired(sent)).map(|sent| sent.at_s);
     let after = |asked: &TokenAsked| asked.at.saturating_duration_since(course.began).as_secs_f64();
     seen.renewals_s = asked.iter().map(after).filter(|at| refused.is_some_and(|refused| *at >= refused)).collect();
+}
+
+/// It was told that its token has expired. A 401 for another reason demands no new token.
+fn expired(sent: &Sent) -> bool {
+    sent.status == 401 && sent.fault.is_some()
 }
 
 /// What a static token leaves open.
@@ -339,7 +344,7 @@ fn an_expired_token_is_renewed(seen: &Seen) -> Judgement {
     if let Some(why) = &case.obstacle {
         return Judgement::undecided(why.as_str());
     }
-    let Some(at) = case.sent.iter().position(|sent| sent.status == 401) else {
+    let Some(at) = case.sent.iter().position(expired) else {
         return Judgement::undecided("no request met the 401");
     };
     let refused = &case.sent[at];
@@ -392,7 +397,6 @@ fn the_keys_are_published(seen: &Seen) -> Judgement {
 mod tests {
     use super::super::examples::{missed, reached, sent};
     use super::*;
-    use crate::counterpart::scim_receiver::Sent;
     use crate::model::Call;
     use serde_json::json;
 
@@ -414,7 +418,8 @@ mod tests {
     }
 
     fn step(at_s: f64, status: u16) -> Sent {
-        Sent { at_s, status, ..sent("PATCH", "/Users/1", json!({})) }
+        let fault = (status == 401).then(|| "answered 401 invalid_token".to_owned());
+        Sent { at_s, status, fault, ..sent("PATCH", "/Users/1", json!({})) }
     }
 
     fn good() -> Seen {
