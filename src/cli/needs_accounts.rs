@@ -3,7 +3,7 @@
 use super::needs::Need;
 
 /// Needs with the target-file keys that meet them.
-pub const OF_ACCOUNTS: [Need; 44] = [
+pub const OF_ACCOUNTS: [Need; 45] = [
     Need {
         need: "admin-hook:assign-user",
         keys: &["hooks.assign-user"],
@@ -79,6 +79,11 @@ pub const OF_ACCOUNTS: [Need; 44] = [
     },
     Need { need: "probe:refresh", keys: &["app.tokens"], meaning: "A refresh token of the application's own." },
     Need { need: "probe:roles", keys: &["accounts.roles"], meaning: "Page and element that show the roles of who is signed in." },
+    Need {
+        need: "probe:profile",
+        keys: &["accounts.profile"],
+        meaning: "Page and element that show the display name of who is signed in.",
+    },
     Need {
         need: "probe:role-catalogue",
         keys: &["lifecycle.roles", "accounts.surface.role-catalogue"],
