@@ -18,6 +18,8 @@ use crate::suites;
 
 /// Peers at a time. Most of the time each of them waits, for a clock or for a session that a defect keeps alive.
 const AT_ONCE: usize = 36;
+/// Files that the peers of one defect and the suite's own endpoints keep open, at most.
+const FILES: usize = 56;
 /// Seconds for which the effect of a command is waited for, about.
 const POLLED_S: u64 = 60;
 
@@ -113,11 +115,19 @@ pub async fn matrix(
             Ok::<Row, Error>(row)
         }
     });
-    let rows: Vec<Result<Row, Error>> = rows.buffer_unordered(AT_ONCE).collect().await;
+    let rows: Vec<Result<Row, Error>> = rows.buffer_unordered(at_once()).collect().await;
     let mut rows = rows.into_iter().collect::<Result<Vec<Row>, Error>>()?;
     let place = |row: &Row| catalogue.clauses.iter().position(|clause| base(&clause.id) == row.clause);
     rows.sort_by_key(place);
     Ok(rows)
+}
+
+/// As many as the limit of open files allows, where it can be read.
+fn at_once() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    soft.map_or(AT_ONCE, |files| (files / FILES).clamp(4, AT_ONCE))
 }
 
 async fn one(catalogue: &Catalogue, defect: Option<Flaw>, materials: &Materials, allowed: &AllowedFile) -> Result<Row, Error> {

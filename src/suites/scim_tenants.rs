@@ -1,7 +1,7 @@
 //! scim-tenants: the client of one tenant reaches nobody in another.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::counterpart::scim_client::{Answer, Bearer, Call, GROUP, add, quoted, replace};
 use crate::model::verdict::Findings;
@@ -53,9 +53,11 @@ impl Scenario for Tenants {
         let name = world.name("other tenant");
         let group = |name: &str| json!({"schemas": [GROUP], "displayName": name});
         let theirs = |call: Call| call.by(Bearer::Second);
-        let mut seen = Seen::default();
-        seen.user = stage.scim_send("a user of the other tenant", theirs(Call::post("/Users", &person.body()))).await?;
-        seen.group = stage.scim_send("a group of the other tenant", theirs(Call::post("/Groups", &group(&name)))).await?;
+        let mut seen = Seen {
+            user: stage.scim_send("a user of the other tenant", theirs(Call::post("/Users", &person.body()))).await?,
+            group: stage.scim_send("a group of the other tenant", theirs(Call::post("/Groups", &group(&name)))).await?,
+            ..Seen::default()
+        };
         let (user, at) = (seen.user.id().to_owned(), format!("/Users/{}", seen.user.id()));
         if user.is_empty() {
             return Ok(seen);
@@ -140,7 +142,7 @@ fn nobody_of_another_tenant_is_adopted(seen: &Seen) -> Judgement {
     } else {
         found.saw(&at(adopted));
     }
-    let renamed = seen.group_after.body["displayName"] == Value::from("taken over");
+    let renamed = seen.group_after.body["displayName"] == "taken over";
     if renamed || touched.ok() {
         found.broken("a group of another tenant was renamed", &at(touched));
     } else if touched.silent() || !seen.group_after.ok() {
@@ -153,6 +155,8 @@ fn nobody_of_another_tenant_is_adopted(seen: &Seen) -> Judgement {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::model::Call::{self as Verdict, Broken, Pass, Undecided};
 

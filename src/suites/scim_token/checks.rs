@@ -162,7 +162,7 @@ fn tokens_of_the_issuer_are_verified_by_its_keys(seen: &Seen) -> Judgement {
         Some(answer) if answer.ok() => found.saw(&at(answer)),
         Some(answer) if answer.silent() => found.undecided(answer.describe(), &at(answer)),
         Some(answer) => {
-            found.broken("a token signed by a key that the issuer published five minutes ago is refused", &at(answer))
+            found.broken("a token signed by a key that the issuer published five minutes ago is refused", &at(answer));
         }
         None => found.undecided("a new key was not tried", &at(good)),
     }
