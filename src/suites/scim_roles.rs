@@ -133,7 +133,7 @@ impl Scenario for Roles {
         }
         if seen.list.ok() {
             seen.open = Some(stage.scim_send("the roles without a token", Call::get("/Roles").by(Bearer::Nobody)).await?);
-            let value = format!("{}-role", stage.world.run_id);
+            let value = format!("{}-role-of-the-client", stage.world.run_id);
             let body = json!({"schemas": [ROLE], "value": value, "display": value, "supported": true});
             seen.made = Some((value, stage.scim_send("a role is made by the client", Call::post("/Roles", &body)).await?));
             seen.again = Some(read(stage, "the roles once more", "/Roles").await?);
