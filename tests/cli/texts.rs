@@ -51,14 +51,14 @@ fn list_shows_what_there_is_and_filters() {
     );
     assert!(!needs.out.contains("idp."), "{}", needs.out);
     let app: serde_json::Value = serde_json::from_str(&cli(&["list", "clauses", "--role", "app", "--json"]).out).unwrap();
-    assert_eq!(app.as_array().unwrap().len(), 143);
+    assert_eq!(app.as_array().unwrap().len(), 273);
     let pkce = cli(&["list", "clauses", "--role", "idp", "--clause", "*pkce*"]);
     assert_eq!(pkce.out.lines().count(), 4, "{}", pkce.out);
     assert!(pkce.out.contains("sl1.idp.pkce-required          MUST      adversarial  -     An authorization"), "{}", pkce.out);
     assert!(!cli(&["list", "clauses", "--fast"]).out.contains("code-lifetime-60"));
     cli(&["list", "clauses", "--binding", "odic"]).has(2, &["Did you mean `oidc`"]);
     let all: serde_json::Value = serde_json::from_str(&cli(&["list", "clauses", "--role", "idp", "--json"]).out).unwrap();
-    assert_eq!(all.as_array().unwrap().len(), 117);
+    assert_eq!(all.as_array().unwrap().len(), 183);
     assert_eq!(all[0]["scenario"], "idp-probe/metadata");
 }
 
@@ -67,7 +67,7 @@ fn lists_fit_the_width_they_are_given_and_one_row_is_one_line_in_a_pipe() {
     let dir = std::env::temp_dir();
     let narrow = said(command(&dir, &["list", "clauses"]).env("COLUMNS", "90"));
     assert!(narrow.out.lines().all(|line| line.chars().count() <= 90));
-    assert_eq!(cli(&["list", "clauses", "--role", "idp"]).out.lines().count(), 118);
+    assert_eq!(cli(&["list", "clauses", "--role", "idp"]).out.lines().count(), 184);
 }
 
 #[test]
