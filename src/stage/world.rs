@@ -26,7 +26,7 @@ use crate::suite::Obstacle;
 use crate::wire::seen::IdTokenSeen;
 
 /// Seconds for which an effect at a reference peer is waited for, at most.
-const EMBEDDED_S: u64 = 5;
+const EMBEDDED_S: u64 = 8;
 
 /// The world of one run.
 pub struct World {
