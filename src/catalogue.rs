@@ -251,13 +251,7 @@ impl Catalogue {
                     let help = "The binding is tested now: take it out of the constants of the clause model.";
                     return Err(file.fault(span, format!("clause `{}` has a check", clause.id), help));
                 }
-                let building = part.level.is_account();
-                if part.executed
-                    && !building
-                    && !has_check
-                    && clause.how != crate::model::How::Attested
-                    && clause.binding != NOT_YET
-                {
+                if part.executed && !has_check && clause.how != crate::model::How::Attested && clause.binding != NOT_YET {
                     return Err(file.fault(
                         span,
                         format!("clause `{}` has no check", clause.id),
