@@ -60,6 +60,9 @@ pub struct Expected {
     pub sub: String,
     /// `sid` of the ID token.
     pub sid: Option<String>,
+    /// `sid` of other ID tokens of the run: the same user has more sessions than this one.
+    #[serde(default)]
+    pub other_sids: Vec<String>,
     /// The suite's endpoint.
     pub endpoint: String,
     /// The metadata announces back-channel logout.
@@ -206,6 +209,7 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
         client_id: world.client("main").map(|client| client.id.clone()).unwrap_or_default(),
         sub: text("sub").unwrap_or_default(),
         sid: text("sid"),
+        other_sids: world.samples().id_tokens.iter().filter_map(|token| token.claim("sid").as_str().map(str::to_owned)).collect(),
         endpoint: format!("{}{path}", world.target.counterpart.public_url.trim_end_matches('/')),
         announced: world.discovery.document["backchannel_logout_supported"] == true,
         by_jwt: world.idp.revocation_auth == RevocationAuth::Jwt,

@@ -20,6 +20,7 @@ fn expected(path: &str) -> Expected {
         client_id: "client".into(),
         sub: "u1".into(),
         sid: None,
+        other_sids: Vec::new(),
         endpoint: format!("https://rp{path}"),
         announced: true,
         by_jwt: true,
