@@ -23,6 +23,8 @@ pub struct Seen {
     pub touched: Vec<(String, Answer)>,
     /// A search for it by the wrong client.
     pub searched: Answer,
+    /// A user of the own tenant, read by the same client.
+    pub own_user: Answer,
     /// A group of the own tenant, for the next step.
     pub own_group: Answer,
     /// The other tenant's user is put into it.
@@ -101,6 +103,11 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
         let why = format!("the second tenant's client could not create a user: {}", seen.user.describe());
         return Judgement::undecided(why).cite(&at(&seen.user));
     }
+    // The control: the wrong client is refused for whom it asks about, not for its token.
+    if !seen.searched.ok() || !seen.own_user.ok() {
+        let why = format!("the first tenant's client cannot work in its own tenant: {}", seen.searched.describe());
+        return Judgement::undecided(why).cite(&at(&seen.searched));
+    }
     let mut found = Findings::new();
     for (what, answer) in &seen.touched {
         if answer.silent() {
@@ -113,7 +120,7 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
             found.saw(&at(answer));
         }
     }
-    if seen.searched.ok() && !seen.searched.ids().is_empty() {
+    if !seen.searched.ids().is_empty() {
         found.broken("a search with the token of another tenant finds the user", &at(&seen.searched));
     }
     if seen.user_after.status == 404 {
@@ -171,6 +178,7 @@ mod tests {
             group: answer(201, json!({"id": "gb"})),
             touched: vec![("reading it".into(), refused()), ("deleting it".into(), refused())],
             searched: answer(200, json!({"Resources": []})),
+            own_user: answer(200, json!({"id": "a"})),
             own_group: answer(201, json!({"id": "ga"})),
             adopted: Some(answer(400, Value::Null)),
             own_group_after: answer(200, json!({"id": "ga"})),
@@ -190,6 +198,8 @@ mod tests {
             (0, |seen| seen.searched.body = json!({"Resources": [{"id": "b"}]}), Broken),
             (0, |seen| seen.user_after.body["active"] = json!(false), Broken),
             (0, |seen| seen.user_after.status = 404, Broken),
+            (0, |seen| seen.searched.status = 401, Undecided),
+            (0, |seen| seen.own_user.status = 403, Undecided),
             (0, |seen| seen.user = answer(403, Value::Null), Undecided),
             (1, |_| (), Pass),
             (1, |seen| seen.own_group_after.body["members"] = json!([{"value": "b"}]), Broken),
