@@ -198,8 +198,8 @@ fn only_the_scope_scim_opens_scim(seen: &Seen) -> Judgement {
         for (asked, token, opened) in &seen.scopes {
             let has_scim = token.scope.as_deref().is_some_and(|scope| scope.split(' ').any(|one| one == "scim"));
             match opened {
-                // The server may give a default (RFC 6749 3.3), and says so.
-                Some(_) if has_scim => {}
+                // The server may give a default (RFC 6749 3.3), and says so; where nothing was asked for and nothing is said, nobody knows.
+                Some(_) if has_scim || (asked == "none" && token.scope.is_none()) => {}
                 Some(answer) => {
                     judge(&format!("a token asked for with scope {asked}"), answer);
                     judged = true;

@@ -86,6 +86,11 @@ fn what_the_applications_server_does_is_judged() {
         ("scope-scim-needed", |_| (), Pass),
         ("scope-scim-needed", |seen| seen.scopes[0].2 = Some(answer(200)), Broken),
         ("scope-scim-needed", |seen| seen.scopes[0].1.scope = Some("scim".into()), Undecided),
+        (
+            "scope-scim-needed",
+            |seen| seen.scopes[0] = ("none".into(), TokenAnswer { scope: None, ..token() }, Some(answer(200))),
+            Undecided,
+        ),
         ("scope-scim-needed", |seen| seen.scopes[0] = ("openid".into(), refusal(), None), Pass),
         ("scope-not-broader", |_| (), Pass),
         ("scope-not-broader", |seen| seen.other_api = Some(answer(200)), Broken),
