@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::http::Ask;
 use super::scim_world::Granted;
+use crate::counterpart::scim_client::Answer;
 use crate::counterpart::scim_client::token::{self, Form, TokenAnswer};
-use crate::counterpart::scim_client::{Answer, answer};
 use crate::model::target::ScimAuth;
 use crate::suite::Obstacle;
 use crate::wire::jose::{SigningKey, random};
@@ -73,8 +73,7 @@ impl Stage {
 
     /// Sends a token request; the token is told apart from what is kept.
     pub async fn scim_token_request(&self, step: &str, ask: Ask) -> (TokenAnswer, Option<String>) {
-        let answer = answer::Answer::from(self.world.http.send(self.scenario, step, ask).await);
-        let (told, token) = TokenAnswer::of(&answer);
+        let (told, token) = TokenAnswer::of(self.world.http.send(self.scenario, step, ask).await);
         if let Some(token) = &token {
             self.world.recorder.redactor.hide(token, "SCIM access token");
         }

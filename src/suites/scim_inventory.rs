@@ -8,8 +8,9 @@ mod tests;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::counterpart::scim_client::answer::secrets as secrets_in;
 use crate::counterpart::scim_client::{Answer, Call, Person, USER, quoted, replace};
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
@@ -175,7 +176,7 @@ fn secrets(seen: &Seen) -> Vec<(String, String)> {
     let found = [&filters.user_name, &filters.lower_name, &filters.external_id, &filters.email];
     let mut out = BTreeSet::new();
     for answer in own.into_iter().chain(found) {
-        walk_secrets(&answer.body, &mut |name| {
+        secrets_in(&mut answer.body.clone(), &mut |name, _| {
             out.insert((name.to_owned(), answer.cite.clone()));
         });
     }
@@ -183,22 +184,4 @@ fn secrets(seen: &Seen) -> Vec<(String, String)> {
         out.extend(walk.secrets.iter().cloned());
     }
     out.into_iter().collect()
-}
-
-/// Calls back for every member whose name says that it is a secret and that has a value.
-fn walk_secrets(value: &Value, found: &mut dyn FnMut(&str)) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                let lower = name.to_ascii_lowercase();
-                let secret = ["password", "passwd", "secret", "passwordhash", "token", "accesstoken", "apikey", "apitoken"];
-                if secret.contains(&lower.as_str()) && value.as_str().is_some_and(|text| !text.is_empty()) {
-                    found(name);
-                }
-                walk_secrets(value, found);
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| walk_secrets(value, found)),
-        _ => {}
-    }
 }

@@ -31,11 +31,49 @@ const TEXT: usize = 2000;
 /// Header fields that are kept.
 const KEPT: [&str; 4] = ["location", "etag", "retry-after", "www-authenticate"];
 
+/// What stands in place of a secret: that there was one may decide a clause, what it was decides nothing.
+const HIDDEN: &str = "(hidden)";
+/// Members that hold a secret, in lower case.
+const SECRETS: [&str; 11] = [
+    "password",
+    "passwd",
+    "passwordhash",
+    "secret",
+    "clientsecret",
+    "client_secret",
+    "token",
+    "accesstoken",
+    "access_token",
+    "apikey",
+    "apitoken",
+];
+
+/// Calls back with every member that holds a secret, at any depth.
+pub fn secrets(value: &mut Value, found: &mut dyn FnMut(&str, &mut Value)) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let secret = SECRETS.contains(&name.to_ascii_lowercase().as_str());
+                if secret && value.as_str().is_some_and(|text| !text.is_empty()) {
+                    found(name, value);
+                }
+                secrets(value, found);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| secrets(value, found)),
+        _ => {}
+    }
+}
+
 impl From<Result<Reply, NetFault>> for Answer {
     fn from(outcome: Result<Reply, NetFault>) -> Self {
         match outcome {
             Ok(reply) => {
-                let json = reply.json();
+                let mut json = reply.json();
+                if let Some(json) = &mut json {
+                    // What was seen is written to a file.
+                    secrets(json, &mut |_, value| *value = HIDDEN.into());
+                }
                 let text = String::from_utf8_lossy(&reply.body).chars().take(TEXT).collect();
                 Answer {
                     status: reply.status,
@@ -123,5 +161,25 @@ impl Answer {
             (None, "") => format!("status {}", self.status),
             (None, kind) => format!("status {} {kind}", self.status),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_found_at_any_depth_and_not_kept() {
+        let body = json!({"Resources": [{"password": "x", "urn:x": {"Secret": "y", "passwordPolicy": "z", "token": ""}}]});
+        let reply = Reply { status: 200, headers: Vec::new(), body: body.to_string().into_bytes(), exchange: String::new() };
+        let mut answer = Answer::from(Ok(reply));
+        let user = &answer.body["Resources"][0];
+        assert_eq!((&user["password"], &user["urn:x"]["Secret"]), (&json!(HIDDEN), &json!(HIDDEN)));
+        assert_eq!(user["urn:x"]["passwordPolicy"], "z");
+        let mut names = Vec::new();
+        secrets(&mut answer.body, &mut |name, _| names.push(name.to_owned()));
+        assert_eq!(names, ["password", "Secret"]);
     }
 }

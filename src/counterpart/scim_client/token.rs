@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::model::ExchangeId;
-use crate::stage::http::Ask;
+use crate::stage::http::{Ask, NetFault, Reply};
 use crate::wire::jose::{SigningKey, random};
 
 /// `client_assertion_type` of RFC 7523 2.2.
@@ -92,21 +92,23 @@ pub struct TokenAnswer {
 
 impl TokenAnswer {
     /// Of an answer, with the token apart.
-    pub fn of(answer: &Answer) -> (TokenAnswer, Option<String>) {
-        let token = answer.body["access_token"].as_str().filter(|token| answer.ok() && !token.is_empty()).map(str::to_owned);
+    pub fn of(outcome: Result<Reply, NetFault>) -> (TokenAnswer, Option<String>) {
+        let body = outcome.as_ref().ok().and_then(Reply::json).unwrap_or_default();
+        let answer = Answer::from(outcome);
+        let token = body["access_token"].as_str().filter(|token| answer.ok() && !token.is_empty()).map(str::to_owned);
         let jws = token.as_deref().and_then(|token| crate::wire::jose::read(token).ok());
-        let expires_in = &answer.body["expires_in"];
+        let expires_in = &body["expires_in"];
         let told = TokenAnswer {
             status: answer.status,
             issued: token.is_some(),
             token_type: answer.text_at("/token_type").to_owned(),
             // Some servers write it as a string.
             expires_in: expires_in.as_u64().or_else(|| expires_in.as_str()?.parse().ok()),
-            scope: answer.body["scope"].as_str().map(str::to_owned),
+            scope: body["scope"].as_str().map(str::to_owned),
             error: answer.text_at("/error").to_owned(),
             token_endpoint: jws.map(|jws| jws.claims["token_endpoint"].as_str().unwrap_or_default().to_owned()),
-            fault: answer.fault.clone(),
-            cite: answer.cite.clone(),
+            fault: answer.fault,
+            cite: answer.cite,
         };
         (told, token)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::walk_secrets;
+use crate::counterpart::scim_client::answer::secrets;
 use crate::counterpart::scim_client::{Answer, Call, LIST, quoted};
 use crate::model::ExchangeId;
 use crate::stage::Stage;
@@ -111,7 +111,8 @@ async fn walk(stage: &Stage, own: &[String], cursor: bool) -> Result<Walk, Obsta
         if came.len() as u64 > walk.count {
             walk.exceeded.get_or_insert(answer.cite.clone());
         }
-        walk_secrets(&answer.body, &mut |name| walk.secrets.push((name.to_owned(), answer.cite.clone())));
+        let cite = &answer.cite;
+        secrets(&mut answer.body.clone(), &mut |name, _| walk.secrets.push((name.to_owned(), cite.clone())));
         let before = ids.len();
         for id in &came {
             if let Some(times) = walk.own.get_mut(id) {

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::counterpart::scim_client::{GROUP, LIST};
@@ -108,6 +108,8 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("al1.app.pagination", |seen| seen.walks[0].stuck = Some("e1".into()), Broken),
         ("al1.app.pagination", |seen| seen.walks[0].exceeded = Some("e1".into()), Broken),
         ("al1.app.pagination", |seen| seen.walks[0].distinct = 5, Broken),
+        ("al1.app.pagination", |seen| seen.walks[0].partial = true, Undecided),
+        ("list-users", |seen| seen.walks[0].partial = true, Undecided),
         ("al1.app.pagination", |seen| (seen.walks[0].distinct, seen.walks[0].totals) = (4, (Some(4), Some(4))), Undecided),
         ("al1.app.pagination", |seen| (seen.walks[0].distinct, seen.walks[0].totals.1) = (4, Some(5)), Undecided),
         ("cursor-errors", |seen| seen.cursors[0].1 = list(&["1"]), Broken),
@@ -150,13 +152,4 @@ fn a_schema_that_counts_letters_may_miss_a_name_in_other_letters() {
     seen.filters.other_case = list(&[]);
     seen.schemas.body["Resources"][0]["attributes"][0]["caseExact"] = json!(true);
     assert_eq!(call("filter-username", &seen), Pass);
-}
-
-#[test]
-fn secrets_are_found_at_any_depth() {
-    let mut names = Vec::new();
-    let body = json!({"Resources": [{"password": "x", "urn:x": {"Secret": "y", "passwordPolicy": "z", "token": ""}}]});
-    walk_secrets(&body, &mut |name| names.push(name.to_owned()));
-    names.sort();
-    assert_eq!(names, ["Secret", "password"]);
 }
