@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints the speed figures as a Markdown table: the released binary against the oidc-provider fixture (configuration sl1) and the
-# express-openid-connect fixture with Chrome, and on the embedded peer. Takes about six minutes. Exit code 1 when a figure is above its limit.
+# express-openid-connect fixture with Chrome, against the scim2-server fixture side by side with two other testers (scim_bench.py), and on the
+# embedded peer. Takes about six minutes. Exit code 1 when a figure is above its limit.
 # IPSIE_CONFORM_BIN names another binary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,4 +31,5 @@ start() {
 }
 start oidc-provider sl1
 start express-openid-connect defaults
-python3 ci/bench.py "$binary" "$runtime/oidc-provider/target.toml" "$runtime/express-openid-connect/target.toml" "${products[1]}"
+start scim2-server defaults
+python3 ci/bench.py "$binary" "$runtime/oidc-provider/target.toml" "$runtime/express-openid-connect/target.toml" "${products[1]}" "$runtime/scim2-server"

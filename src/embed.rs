@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::counterpart::app::{AppKeys, Defect};
-use crate::counterpart::embedded::{Embedded, PublicKeys, embedded};
+use crate::counterpart::embedded::{Embedded, embedded};
 use crate::counterpart::embedded_app::{EmbeddedApp, ProviderFor, application, embedded_app};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::op::dns::Responder;
@@ -159,8 +159,7 @@ pub async fn embed(
     let mut secrets = BTreeMap::new();
     let (mut idp, mut app, mut provider) = (None, None, None);
     if roles.contains(&Role::Idp) {
-        let public =
-            PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
+        let public = keys.public().map_err(|error| Error::Suite { message: error.to_string() })?;
         let mut peer = embedded(ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(occupied)?;
         peer.provision(ca.clone(), &lapses).await.map_err(occupied)?;
         join(&mut target, peer.target.clone());

@@ -133,7 +133,7 @@ pub async fn provider(
     let at = &target.counterpart;
     let app = target.app.clone().unwrap_or_default();
     let unusable = |error: crate::wire::jose::JoseError| Error::usage(error.to_string(), "Mend app.id_token_alg.");
-    let rsa = SigningKey::from_pkcs8("rsa", Algorithm::RS256, keys.rs256.pkcs8()).map_err(unusable)?;
+    let rsa = SigningKey::from_pkcs8("rsa", Algorithm::RS256, keys.rs256().map_err(unusable)?.pkcs8()).map_err(unusable)?;
     let keys = ProviderKeys::new(&app.id_token_alg, &keys.es256, &rsa).map_err(unusable)?;
     let config = ProviderConfig {
         issuer: at.issuer.clone(),

@@ -140,6 +140,10 @@ impl Set {
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
+        if idp.is_some() {
+            // Here and not in the middle of a scenario: they take a while.
+            keys.rs256().map_err(|fault| Error::Suite { message: fault.to_string() })?;
+        }
         let target_roots = roots(target)?;
 
         let ca =

@@ -122,7 +122,8 @@ pub async fn init(args: &InitArgs, profiles: Option<&Path>) -> Result<u8, Error>
     std::fs::create_dir_all(&dir)
         .map_err(|error| Error::output(format!("{} cannot be made: {error}", dir.display()), "Choose another folder."))?;
     let (keys, fresh) = keys_in(&dir)?;
-    write_plain(&dir.join(JWKS_FILE), &text::json(&keys.jwks()))?;
+    let jwks = keys.jwks().map_err(|fault| Error::Suite { message: fault.to_string() })?;
+    write_plain(&dir.join(JWKS_FILE), &text::json(&jwks))?;
     let name = args.name.clone().or_else(|| Some(url::Url::parse(&issuer).ok()?.host_str()?.to_owned()));
     let network = Network { ca_file: beside(args.ca_file.as_deref(), &dir), ..target.network };
     let counterpart = CounterpartAt::default();
@@ -140,7 +141,7 @@ pub async fn init(args: &InitArgs, profiles: Option<&Path>) -> Result<u8, Error>
     for (what, file) in files {
         out.push_str(&format!("{what:<14} {file}\n"));
     }
-    registration(&mut out, &found, &keys.jwks(), style);
+    registration(&mut out, &found, &jwks, style);
     hints(&mut out, &found, style);
     out.push_str(&format!("\n{}\n", text::bold(style, "Then")));
     let file = quoted(&args.out);

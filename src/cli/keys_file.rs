@@ -78,7 +78,8 @@ pub fn keys_in(dir: &Path) -> Result<(SuiteKeys, bool), Error> {
             let mut options = OpenOptions::new();
             options.write(true).create_new(true);
             owner_only(&mut options);
-            put(options.open(&path), &path, &keys.to_file())?;
+            let text = keys.to_file().map_err(|fault| Error::Suite { message: fault.to_string() })?;
+            put(options.open(&path), &path, &text)?;
             Ok((keys, true))
         }
         Err(error) => {

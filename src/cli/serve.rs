@@ -10,7 +10,7 @@ use super::keys_file::{KEYS_FILE, keys_in, write_plain, write_private};
 use super::shared::catalogue;
 use super::text::{print, quoted};
 use crate::catalogue::Catalogue;
-use crate::counterpart::embedded::{Embedded, PublicKeys, embedded_at};
+use crate::counterpart::embedded::{Embedded, embedded_at};
 use crate::counterpart::twist::Twist;
 use crate::error::{Error, exit};
 use crate::model::target::{CounterpartAt, Target};
@@ -64,8 +64,7 @@ async fn serve_idp(args: &IdpArgs, profiles: Option<&Path>) -> Result<u8, Error>
     let twists = args.defect.iter().map(|name| twist(&catalogue, name)).collect::<Result<Vec<Twist>, Error>>()?;
     let home = Home::open(args.dir.as_deref(), "ipsie-conform-idp-")?;
     let (keys, _) = keys_in(home.path())?;
-    let public =
-        PublicKeys { signing: keys.es256.jwk().clone(), rsa: keys.rs256.jwk().clone(), encryption: keys.enc.jwk().clone() };
+    let public = keys.public().map_err(|error| Error::Suite { message: error.to_string() })?;
     let ca =
         Arc::new(TestCa::new("ipsie-conform reference authority").map_err(|error| Error::Suite { message: error.to_string() })?);
     let peer = embedded_at(&args.listen, ca.clone(), &public, CounterpartAt::default(), &twists).await.map_err(|fault| {

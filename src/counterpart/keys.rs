@@ -1,9 +1,12 @@
 //! The suite's own keys: what signs client assertions, and what decrypts ID tokens.
 
+use std::sync::{Arc, OnceLock};
+
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::embedded::PublicKeys;
 use crate::wire::jose::{JoseError, SigningKey, from_pem, to_pem};
 use crate::wire::jwe::DecryptionKey;
 
@@ -12,10 +15,20 @@ use crate::wire::jwe::DecryptionKey;
 pub struct SuiteKeys {
     /// Signs client assertions, kid `es256`.
     pub es256: SigningKey,
-    /// Registered as a second key, to see whether RS256 assertions are taken; kid `rs256`.
-    pub rs256: SigningKey,
-    /// Decrypts ID tokens; kid `enc`.
-    pub enc: DecryptionKey,
+    rsa: Arc<OnceLock<Result<RsaKeys, JoseError>>>,
+}
+
+/// The RSA keys. They take some tenths of a second to make, and only identity services need them.
+#[derive(Debug)]
+struct RsaKeys {
+    rs256: SigningKey,
+    enc: DecryptionKey,
+}
+
+impl RsaKeys {
+    fn generate() -> Result<Self, JoseError> {
+        Ok(RsaKeys { rs256: SigningKey::generate("rs256", Algorithm::RS256)?, enc: DecryptionKey::generate("enc")? })
+    }
 }
 
 /// The keys file that `init` writes.
@@ -36,13 +49,29 @@ struct KeyEntry {
 }
 
 impl SuiteKeys {
-    /// Fresh keys; takes up to a second (two RSA keys).
+    /// Fresh keys. The RSA keys are made when they are asked for, which takes up to a second.
     pub fn generate() -> Result<Self, JoseError> {
-        Ok(SuiteKeys {
-            es256: SigningKey::generate("es256", Algorithm::ES256)?,
-            rs256: SigningKey::generate("rs256", Algorithm::RS256)?,
-            enc: DecryptionKey::generate("enc")?,
-        })
+        Ok(SuiteKeys { es256: SigningKey::generate("es256", Algorithm::ES256)?, rsa: Arc::default() })
+    }
+
+    /// Registered as a second key, to see whether RS256 assertions are taken; kid `rs256`.
+    ///
+    /// # Errors
+    /// The crypto library gave none.
+    pub fn rs256(&self) -> Result<&SigningKey, JoseError> {
+        self.rsa().map(|keys| &keys.rs256)
+    }
+
+    /// Decrypts ID tokens; kid `enc`.
+    ///
+    /// # Errors
+    /// The crypto library gave none.
+    pub fn enc(&self) -> Result<&DecryptionKey, JoseError> {
+        self.rsa().map(|keys| &keys.enc)
+    }
+
+    fn rsa(&self) -> Result<&RsaKeys, JoseError> {
+        self.rsa.get_or_init(RsaKeys::generate).as_ref().map_err(JoseError::clone)
     }
 
     /// Reads the keys file.
@@ -58,15 +87,19 @@ impl SuiteKeys {
                 .pop()
                 .ok_or_else(|| JoseError(format!("key `{kid}` holds no PEM block PRIVATE KEY")))
         };
-        Ok(SuiteKeys {
-            es256: SigningKey::from_pkcs8("es256", Algorithm::ES256, &der("es256")?)?,
+        let es256 = SigningKey::from_pkcs8("es256", Algorithm::ES256, &der("es256")?)?;
+        let rsa = RsaKeys {
             rs256: SigningKey::from_pkcs8("rs256", Algorithm::RS256, &der("rs256")?)?,
             enc: DecryptionKey::from_pkcs8("enc", &der("enc")?)?,
-        })
+        };
+        Ok(SuiteKeys { es256, rsa: Arc::new(OnceLock::from(Ok(rsa))) })
     }
 
     /// Writes the keys file: private, to be kept by the operator of the suite.
-    pub fn to_file(&self) -> String {
+    ///
+    /// # Errors
+    /// The crypto library gave no RSA keys.
+    pub fn to_file(&self) -> Result<String, JoseError> {
         let entry = |kid: &str, alg: &str, usage: &str, der: &[u8]| KeyEntry {
             kid: kid.into(),
             alg: alg.into(),
@@ -76,16 +109,28 @@ impl SuiteKeys {
         let file = KeysFile {
             keys: vec![
                 entry("es256", "ES256", "sig", self.es256.pkcs8()),
-                entry("rs256", "RS256", "sig", self.rs256.pkcs8()),
-                entry("enc", "RSA-OAEP-256", "enc", self.enc.pkcs8()),
+                entry("rs256", "RS256", "sig", self.rs256()?.pkcs8()),
+                entry("enc", "RSA-OAEP-256", "enc", self.enc()?.pkcs8()),
             ],
         };
-        serde_json::to_string_pretty(&file).unwrap_or_default()
+        Ok(serde_json::to_string_pretty(&file).unwrap_or_default())
+    }
+
+    /// The public halves, for a reference peer.
+    ///
+    /// # Errors
+    /// The crypto library gave no RSA keys.
+    pub fn public(&self) -> Result<PublicKeys, JoseError> {
+        let (rsa, encryption) = (self.rs256()?.jwk().clone(), self.enc()?.jwk().clone());
+        Ok(PublicKeys { signing: self.es256.jwk().clone(), rsa, encryption })
     }
 
     /// The public JWK Set to register at the target.
-    pub fn jwks(&self) -> Value {
-        json!({"keys": [self.es256.jwk(), self.rs256.jwk(), self.enc.jwk()]})
+    ///
+    /// # Errors
+    /// The crypto library gave no RSA keys.
+    pub fn jwks(&self) -> Result<Value, JoseError> {
+        Ok(json!({"keys": [self.es256.jwk(), self.rs256()?.jwk(), self.enc()?.jwk()]}))
     }
 }
 
@@ -96,7 +141,7 @@ mod tests {
     #[test]
     fn a_keys_file_is_read_back() {
         let keys = SuiteKeys::generate().unwrap();
-        let again = SuiteKeys::parse(&keys.to_file()).unwrap();
+        let again = SuiteKeys::parse(&keys.to_file().unwrap()).unwrap();
         assert_eq!(again.jwks(), keys.jwks());
         assert!(SuiteKeys::parse("{}").is_err());
         assert!(SuiteKeys::parse(r#"{"keys":[]}"#).unwrap_err().to_string().contains("es256"));

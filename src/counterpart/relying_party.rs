@@ -151,7 +151,7 @@ impl Stage {
                     Proof::Forged => SigningKey::generate(&self.world.keys.es256.kid, Algorithm::ES256)
                         .map_err(|error| Obstacle::suite(error.to_string()))?
                         .sign(&json!({}), &claims),
-                    _ => self.signer(client.key.as_deref()).sign(&json!({}), &claims),
+                    _ => self.signer(client.key.as_deref())?.sign(&json!({}), &claims),
                 };
                 fields.push(("client_id".into(), client.id.clone()));
                 fields.extend(assertion_fields(assertion));
@@ -175,8 +175,12 @@ impl Stage {
     }
 
     /// The suite key a client signs with.
-    pub fn signer(&self, kid: Option<&str>) -> &SigningKey {
-        if kid == Some("rs256") { &self.world.keys.rs256 } else { &self.world.keys.es256 }
+    ///
+    /// # Errors
+    /// The crypto library gave no RSA key.
+    pub fn signer(&self, kid: Option<&str>) -> Result<&SigningKey, Obstacle> {
+        let keys = &self.world.keys;
+        if kid == Some("rs256") { keys.rs256().map_err(|fault| Obstacle::suite(fault.to_string())) } else { Ok(&keys.es256) }
     }
 
     /// The `aud` the target takes in client assertions: the issuer where it does, else the token endpoint, so that the rest
@@ -192,7 +196,7 @@ impl Stage {
                     return Ok(issuer);
                 };
                 for audience in [&issuer, &endpoint] {
-                    let assertion = self.signer(client.key.as_deref()).sign(&json!({}), &assertion_claims(&client.id, audience));
+                    let assertion = self.signer(client.key.as_deref())?.sign(&json!({}), &assertion_claims(&client.id, audience));
                     let reply = self.junk_code(&client.id, "main", assertion, "which audience do assertions need").await?;
                     if reply.json().is_none_or(|body| body["error"] != "invalid_client") {
                         return Ok(audience.clone());

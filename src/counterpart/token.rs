@@ -228,7 +228,7 @@ impl Stage {
         let mut plain = token.to_owned();
         let mut encrypted = None;
         if token.split('.').count() == 5 {
-            let opened = self.world.keys.enc.decrypt(token);
+            let opened = self.world.keys.enc().and_then(|key| key.decrypt(token));
             encrypted = Some(opened.as_ref().map(drop).map_err(ToString::to_string));
             plain = opened.unwrap_or_default();
         }

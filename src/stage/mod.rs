@@ -20,6 +20,7 @@ pub mod raw;
 pub mod recorder;
 pub mod redact;
 pub mod resolve;
+pub mod scim_shared;
 pub mod scim_token;
 pub mod scim_world;
 pub mod secrets;

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use super::http::Ask;
 use super::journal::{Entry, Journal};
 use super::recorder::Recorder;
+use super::scim_shared::Shared;
 use super::scim_token::AuthorizationServer;
 use super::secrets::Secrets;
 use super::{Stage, World};
@@ -17,8 +18,8 @@ use crate::error::Error;
 use crate::model::target::{Scim, ScimAuth, Target};
 use crate::suite::Obstacle;
 
-/// Resources that are removed at a time.
-const SWEEP_AT_ONCE: usize = 8;
+/// Resources that are removed at a time. Small servers keep few connections waiting, and one that is dropped costs a second.
+const SWEEP_AT_ONCE: usize = 4;
 
 /// The service provider under test.
 pub struct ScimWorld {
@@ -34,6 +35,8 @@ pub struct ScimWorld {
     made: Mutex<Vec<Made>>,
     sentinel: OnceCell<Result<Answer, Obstacle>>,
     documents: OnceCell<Documents>,
+    /// What scenarios share besides.
+    pub shared: Shared,
 }
 
 /// An access token and when it ends.
@@ -111,6 +114,7 @@ impl ScimWorld {
             made: Mutex::default(),
             sentinel: OnceCell::new(),
             documents: OnceCell::new(),
+            shared: Shared::default(),
         }))
     }
 
@@ -149,6 +153,11 @@ impl ScimWorld {
         } else if call.method == "DELETE" && (answer.ok() || answer.status == 404) {
             let second = call.bearer == Bearer::Second;
             made.retain(|known| known.second != second || format!("{}/{}", known.place, known.id) != call.path);
+        } else if call.method == "PATCH" && answer.ok() && call.bearer == Bearer::Own {
+            let ours = |known: &Made| known.place == "/Users" && !known.second && call.path == format!("/Users/{}", known.id);
+            if made.iter().any(ours) {
+                self.shared.patched.get_or_init(|| answer.clone());
+            }
         }
     }
 }
@@ -277,6 +286,13 @@ impl Stage {
         let Ok(world) = self.scim() else { return false };
         let made = world.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.iter().any(|made| made.place == place && made.id == id && !made.second)
+    }
+
+    /// How many users of its own tenant the run has made and not removed.
+    pub fn scim_users_made(&self) -> u64 {
+        let Ok(world) = self.scim() else { return 0 };
+        let made = world.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().filter(|made| made.place == "/Users" && !made.second).count() as u64
     }
 
     /// Removes what the run made at the service provider, and says what could not be removed.

@@ -85,7 +85,7 @@ impl Scenario for ClientAuthentication {
         let client = world.client("main").ok_or_else(|| missing_client("main"))?.clone();
         let issuer = world.issuer().to_owned();
         let endpoint = world.endpoint("token_endpoint")?.to_owned();
-        let key = stage.signer(client.key.as_deref());
+        let key = stage.signer(client.key.as_deref())?;
         let sign = |claims: &Value| key.sign(&json!({}), claims);
         let taken = stage.audience().await?.to_owned();
         let good = || assertion_claims(&client.id, &taken);
@@ -130,9 +130,9 @@ impl Scenario for ClientAuthentication {
         let confused = hmac_signed(&json!({"alg": "HS256", "kid": key.kid}), &good(), public_pem.as_bytes());
         seen.algorithms.push(send(stage, &client.id, confused, "HS256 keyed with the public key").await?);
         if client.rsa_key.is_some() {
-            let rsa = world.keys.rs256.sign(&json!({}), &good());
-            seen.algorithms.push(send(stage, &client.id, rsa, "RS256").await?);
-            let twin = SigningKey::from_pkcs8(&world.keys.rs256.kid, Algorithm::PS256, world.keys.rs256.pkcs8())
+            let key = world.keys.rs256().map_err(|error| Obstacle::suite(error.to_string()))?;
+            seen.algorithms.push(send(stage, &client.id, key.sign(&json!({}), &good()), "RS256").await?);
+            let twin = SigningKey::from_pkcs8(&key.kid, Algorithm::PS256, key.pkcs8())
                 .map_err(|error| Obstacle::suite(error.to_string()))?;
             seen.rsa_control = Some(send(stage, &client.id, twin.sign(&json!({}), &good()), "PS256 with the RSA key").await?);
         }

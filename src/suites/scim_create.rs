@@ -8,6 +8,7 @@ use serde_json::json;
 use super::scim_blocks::{find, read};
 use crate::counterpart::scim_client::{Answer, Call, Person, Shape};
 use crate::stage::Stage;
+use crate::stage::scim_shared::Known;
 use crate::suite::{Check, Obstacle, Scenario};
 
 /// Creation.
@@ -34,6 +35,8 @@ pub struct Seen {
     pub extension: Answer,
     /// A user without `userName`.
     pub nameless: Nameless,
+    /// The creation of the user whose name is tried again.
+    pub taken: Answer,
     /// Second users of the same name: what differs, and the answer.
     pub twins: Vec<(String, Answer)>,
 }
@@ -89,11 +92,10 @@ impl Scenario for Create {
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let (scim, shape) = (stage.scim()?, stage.scim_shape().await?);
-        let person = scim.person("create");
-        let made = stage.scim_create("a user is created", &person).await?;
+        let Known { person, made, read } = stage.scim_known().await?;
         stage.control(made.ok());
         let mut seen = Seen {
-            read: reread(stage, &made).await?,
+            read,
             holds_emails: shape.user_has("emails"),
             case_exact: shape.user("userName").is_some_and(|name| name["caseExact"] == true),
             person,
@@ -115,7 +117,7 @@ impl Scenario for Create {
         seen.nameless.found = find(stage, "was a user without userName made?", "externalId", &person.external_id).await?;
         seen.nameless.external_id = person.external_id;
 
-        let taken = seen.person.user_name.clone();
+        let taken = taken(stage, &mut seen).await?;
         for (what, label, user_name) in
             [("the same userName", "twin", taken.clone()), ("the same userName in capitals", "capitals", capitals(&taken))]
         {
@@ -123,8 +125,23 @@ impl Scenario for Create {
             let answer = stage.scim_create(&format!("a second user with {what}"), &twin).await?;
             seen.twins.push((what.to_owned(), answer));
         }
+        seen.forced.read.iter().for_each(|user| stage.scim_give(user));
         Ok(seen)
     }
+}
+
+/// A user whose name may be taken once more: one that nobody else looks for.
+async fn taken(stage: &Stage, seen: &mut Seen) -> Result<String, Obstacle> {
+    let scim = stage.scim()?;
+    let (label, made) = if seen.forced.made.ok() {
+        ("forced", seen.forced.made.clone())
+    } else if seen.scripts.made.ok() {
+        ("scripts", seen.scripts.made.clone())
+    } else {
+        ("taken", stage.scim_create("a user whose name is tried again", &scim.person("taken")).await?)
+    };
+    seen.taken = made;
+    Ok(scim.person(label).user_name)
 }
 
 /// A user with members that only the server sets and a name in many scripts; two users where one with both is refused.

@@ -7,14 +7,12 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-
 use crate::counterpart::scim_client::answer::secrets as secrets_in;
 use crate::counterpart::scim_client::{Answer, Call, Person, USER, quoted, replace};
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
 pub use paging::Walk;
+use serde::{Deserialize, Serialize};
 
 /// Discovery, reads, filters and pages.
 pub struct Inventory;
@@ -36,11 +34,7 @@ pub struct Seen {
     pub person: Person,
     /// The answer to its creation.
     pub created: Answer,
-    /// Attributes that `/Schemas` does not know and that were left out.
-    pub without: Vec<String>,
-    /// Another user that must not be found.
-    pub other: Person,
-    /// The answer to the other one's creation.
+    /// The creation of another user, which must not be found.
     pub other_created: Answer,
     /// `/Users/{id}`.
     pub read: Answer,
@@ -50,7 +44,7 @@ pub struct Seen {
     pub walks: Vec<Walk>,
     /// Bad cursor, bad count, an old cursor with another filter; where cursors are announced.
     pub cursors: Vec<(String, Answer)>,
-    /// A PATCH of the user, to be held against what the configuration says.
+    /// A PATCH of a user, to be held against what the configuration says.
     pub patched: Answer,
     /// Members with a secret that were returned: where, and in which exchange.
     pub secrets: Vec<(String, String)>,
@@ -92,12 +86,9 @@ impl Scenario for Inventory {
         let mut seen = Seen { config: documents.config, types: documents.types, schemas: documents.schemas, ..Seen::default() };
         seen.user_type = stage.scim_send("resource type User", Call::get("/ResourceTypes/User")).await?;
         seen.user_schema = stage.scim_send("schema of User", Call::get(format!("/Schemas/{USER}"))).await?;
-        create(stage, &mut seen).await?;
-        (seen.other, seen.other_created) = stage.scim_user("inventory-other").await?;
-        let id = seen.created.id().to_owned();
-        if !id.is_empty() {
-            seen.read = stage.scim_send("the user by id", Call::get(format!("/Users/{id}"))).await?;
-        }
+        let user = stage.scim_known().await?;
+        (seen.person, seen.created, seen.read) = (user.person, user.made, user.read.unwrap_or_default());
+        seen.other_created = stage.scim_sentinel().await?;
         seen.filters = filters(stage, &seen.person).await?;
         let known: Vec<String> = [&seen.created, &seen.other_created].iter().map(|answer| answer.id().to_owned()).collect();
         let cursors = checks::announces_cursors(&seen.config);
@@ -105,63 +96,52 @@ impl Scenario for Inventory {
         if cursors {
             seen.cursors = paging::bad_cursors(stage, &seen.walks).await?;
         }
-        if !id.is_empty() {
-            let call = Call::patch(format!("/Users/{id}"), &[replace("displayName", seen.person.display.clone())]);
-            seen.patched = stage.scim_send("a PATCH that changes nothing", call).await?;
-        }
+        seen.patched = patched(stage, &seen).await?;
         seen.secrets = secrets(&seen);
         Ok(seen)
     }
-}
-
-/// Creates the user, with a plus sign in its name and a password where the server takes them.
-async fn create(stage: &Stage, seen: &mut Seen) -> Result<(), Obstacle> {
-    let known = checks::attributes(&seen.schemas, USER);
-    let mut person = stage.scim()?.person("Inventory+user");
-    let mut body = person.body();
-    if known.contains("password") {
-        body["password"] = json!(format!("Pw1-{}", crate::wire::jose::random(12)));
-    }
-    let optional = ["externalId", "displayName", "emails", "name"];
-    if !known.is_empty() {
-        // externalId is a common attribute and need not stand in the schema.
-        seen.without = optional.iter().skip(1).filter(|name| !known.contains(**name)).map(|name| (*name).to_owned()).collect();
-        for name in &seen.without {
-            body.as_object_mut().map(|body| body.remove(name));
-        }
-    }
-    seen.created = stage.scim_send("the user is created", Call::post("/Users", &body)).await?;
-    if seen.created.refused() {
-        person = stage.scim()?.person("inventory-user");
-        seen.created = stage.scim_create("the user is created, with a plain name", &person).await?;
-    }
-    seen.person = person;
-    Ok(())
 }
 
 async fn filters(stage: &Stage, person: &Person) -> Result<Filters, Obstacle> {
     let find = |step: &'static str, filter: String| stage.scim_send(step, Call::get("/Users").filter(filter));
     let (name, external) = (&person.user_name, &person.external_id);
     let nobody = format!("no\"body+{}", person.user_name);
-    let invalid = [
-        ("no value", "userName eq".to_owned()),
-        ("an unknown attribute", "nosuchattribute eq \"x\"".to_owned()),
-        ("no comparison", "userName eq \"x\" or 1 eq 1".to_owned()),
-    ];
+    let invalid = [("an unknown attribute", "nosuchattribute eq \"x\""), ("no comparison", "userName eq \"x\" or 1 eq 1")];
+    let user_name = find("by userName", format!("userName eq {}", quoted(name))).await?;
+    // Who finds the user although both are in other letters finds it where one is.
+    let both = find("by username, name and value in other letters", format!("username eq {}", quoted(&swapped(name)))).await?;
+    let (lower_name, other_case) = if both.ok() && !user_name.ids().is_empty() && both.ids() == user_name.ids() {
+        (both.clone(), both)
+    } else {
+        let lower_name = find("by username", format!("username eq {}", quoted(name))).await?;
+        (lower_name, find("by userName in other letters", format!("userName eq {}", quoted(&swapped(name)))).await?)
+    };
     let mut out = Filters {
-        user_name: find("by userName", format!("userName eq {}", quoted(name))).await?,
-        lower_name: find("by username", format!("username eq {}", quoted(name))).await?,
-        other_case: find("by userName in other letters", format!("userName eq {}", quoted(&swapped(name)))).await?,
+        user_name,
+        lower_name,
+        other_case,
         nobody: find("by a userName that nobody has", format!("userName eq {}", quoted(&nobody))).await?,
         external_id: find("by externalId", format!("externalId eq {}", quoted(external))).await?,
         external_case: find("by externalId in other letters", format!("externalId eq {}", quoted(&swapped(external)))).await?,
         email: find("by address", format!("emails[value eq {}]", quoted(&person.email))).await?,
-        invalid: Vec::new(),
+        invalid: vec![("no value".to_owned(), stage.scim_bad_filter().await?)],
     };
     for (what, filter) in invalid {
-        out.invalid.push((what.to_owned(), find("a filter that cannot be", filter).await?));
+        out.invalid.push((what.to_owned(), find("a filter that cannot be", filter.to_owned()).await?));
     }
     Ok(out)
+}
+
+/// A PATCH of a user of this run that succeeded in another scenario; else one that changes nothing.
+async fn patched(stage: &Stage, seen: &Seen) -> Result<Answer, Obstacle> {
+    if let Some(known) = stage.scim()?.shared.patched.get() {
+        return Ok(known.clone());
+    }
+    if seen.created.id().is_empty() {
+        return Ok(Answer::default());
+    }
+    let change = replace("displayName", seen.person.display.clone());
+    stage.scim_send("a PATCH that changes nothing", Call::patch(format!("/Users/{}", seen.created.id()), &[change])).await
 }
 
 /// The same text in other letters.

@@ -130,7 +130,7 @@ pub fn a_user_needs_a_name(seen: &Seen) -> Judgement {
 /// al2.app.create-duplicate
 pub fn a_name_is_taken_once(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
-    if !control(&mut found, seen) {
+    if !control(&mut found, seen) || !prepared(&mut found, "the user whose name is tried again", &seen.taken) {
         return found.conclude("");
     }
     for (index, (what, answer)) in seen.twins.iter().enumerate() {
@@ -235,6 +235,7 @@ mod tests {
             scripts: Scripts { place: "/displayName".into(), text: "山".into(), made: made.clone(), read: read.clone() },
             extension: error(400, "invalidValue"),
             nameless: Nameless { external_id: "n".into(), made: error(400, "invalidValue"), found: answer(200, json!({})) },
+            taken: made.clone(),
             twins: vec![twin("same"), twin("capitals")],
             made,
             read,
@@ -305,6 +306,7 @@ mod tests {
         assert_eq!(says(check, |seen| seen.twins[1].1 = error(409, "")), Says::Doubtful);
         assert_eq!(says(check, |seen| seen.twins[0].1 = error(400, "uniqueness")), Says::Doubtful);
         assert_eq!(says(check, |seen| seen.case_exact = true), Says::Undecided);
+        assert_eq!(says(check, |seen| seen.taken = error(400, "")), Says::Undecided);
     }
 
     #[test]

@@ -172,7 +172,7 @@ pub(super) mod tests {
             members_on_request: false,
             fixed_name: false,
             made: Answer { status: 201, headers: vec![("location".into(), "/Groups/g".into())], ..group("n", &["a"]) },
-            other: answer(201, json!({"id": "h"})),
+            other: Some(answer(201, json!({"id": "h"}))),
             pages: vec![[page(2, &["g"]), page(2, &["h"])]],
             listed: answer(200, list),
             added: done(),

@@ -1,18 +1,27 @@
 //! Pages of groups, of one group each. Groups of others come and go, so little is concluded from what one pair of pages shows.
 
+use serde_json::json;
+
 use super::Seen;
-use crate::counterpart::scim_client::{Answer, Call, LIST};
+use crate::counterpart::scim_client::{Answer, Call, GROUP, LIST, Shape};
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::suite::Obstacle;
 use crate::suites::scim_blocks::{carried_out, cite, told};
 
-/// The first two pages; read again where both held the same group, which may have moved meanwhile.
-pub async fn walk(stage: &Stage) -> Result<Vec<[Answer; 2]>, Obstacle> {
-    let mut pages = Vec::new();
+/// The first two pages; read again where both held the same group, which may have moved meanwhile. Where the first page announces no
+/// second group, one is made before: the answer comes first.
+pub async fn walk(stage: &Stage, shape: &Shape) -> Result<(Option<Answer>, Vec<[Answer; 2]>), Obstacle> {
+    let (mut other, mut pages) = (None, Vec::new());
+    let page = || Call::get("/Groups").query("count", "1");
     for _ in 0..2 {
-        let page = || Call::get("/Groups").query("count", "1");
-        let first = stage.scim_send("a page of one group", page()).await?;
+        let mut first = stage.scim_send("a page of one group", page()).await?;
+        if other.is_none() && first.total().is_none_or(|total| total < 2) {
+            let body = json!({"schemas": [GROUP], "displayName": stage.scim()?.name("other group")});
+            let call = Call::post("/Groups", &shape.fit_group(&body));
+            other = Some(stage.scim_send("a group without members", call).await?);
+            first = stage.scim_send("a page of one group", page()).await?;
+        }
         let next = match first.body["nextCursor"].as_str() {
             Some(cursor) => page().query("cursor", cursor),
             None => page().query("startIndex", "2"),
@@ -24,7 +33,7 @@ pub async fn walk(stage: &Stage) -> Result<Vec<[Answer; 2]>, Obstacle> {
             break;
         }
     }
-    Ok(pages)
+    Ok((other, pages))
 }
 
 /// The second page holds a group that the first one held.
@@ -54,12 +63,12 @@ pub fn judge(found: &mut Findings, seen: &Seen) {
     }
     let [first, second] = last;
     let announced = first.total().unwrap_or_default().min(second.total().unwrap_or_default());
-    if !seen.other.ok() {
-        found.undecided(format!("there may be no second group for a second page: {}", told(&seen.other)), cite(&seen.other));
+    if let Some(other) = seen.other.as_ref().filter(|other| !other.ok()) {
+        found.undecided(format!("there may be no second group for a second page: {}", told(other)), cite(other));
     } else if repeats(last) {
         found.broken("the second page repeats the group of the first, twice", cite(second));
     } else if announced < 2 {
-        found.undecided(format!("totalResults is {announced}, and the run made two groups"), cite(first));
+        found.undecided(format!("totalResults is {announced}, and two groups were there"), cite(first));
     } else if first.resources().is_empty() || second.resources().is_empty() {
         found.broken(format!("a page of {announced} groups is empty"), cite(second));
     }
@@ -92,10 +101,24 @@ mod tests {
     #[test]
     fn who_could_make_one_group_only_has_no_second_page() {
         let one = |seen: &mut Seen| {
-            seen.other = error(403, "");
+            seen.other = Some(error(403, ""));
             seen.pages = vec![[page(1, &["g"]), page(1, &[])]];
         };
         assert_eq!(says(check, one), Says::Undecided);
+    }
+
+    #[test]
+    fn where_groups_are_none_need_be_made() {
+        let none = |second: Answer| {
+            says(check, |seen| {
+                seen.other = None;
+                seen.pages = vec![[page(2, &["g"]), second]];
+            })
+        };
+        assert_eq!(none(page(2, &["h"])), Says::Pass);
+        assert_eq!(none(page(2, &[])), Says::Broken);
+        // It was somebody's, who removed it meanwhile.
+        assert_eq!(none(page(1, &[])), Says::Undecided);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub async fn walks(stage: &Stage, own: &[String], cursors: bool) -> Result<Vec<W
 }
 
 async fn walk(stage: &Stage, own: &[String], cursor: bool) -> Result<Walk, Obstacle> {
-    let mut walk = Walk { cursor, count: 2, ..Walk::default() };
+    let mut walk = Walk { cursor, count: third(stage.scim_users_made()), ..Walk::default() };
     walk.own = own.iter().filter(|id| !id.is_empty()).map(|id| (id.clone(), 0)).collect();
     let mut ids: BTreeSet<String> = BTreeSet::new();
     let mut place = if cursor { Some(String::new()) } else { None };
@@ -128,7 +128,7 @@ async fn walk(stage: &Stage, own: &[String], cursor: bool) -> Result<Walk, Obsta
         let total = answer.total();
         let more = if cursor { next.is_some() } else { total.is_some_and(|total| total > ids.len() as u64) };
         if walk.pages == 1 {
-            // Three pages at least, and not one for every two users of a large tenant.
+            // Not one page for every two users of a large tenant.
             let many = total.unwrap_or(WHOLE);
             walk.partial = many > WHOLE;
             if many > 40 {
@@ -147,6 +147,11 @@ async fn walk(stage: &Stage, own: &[String], cursor: bool) -> Result<Walk, Obsta
         start += came.len() as u64;
         place = next.or(place);
     }
+}
+
+/// The longest pages by which so many users stand on three.
+fn third(users: u64) -> u64 {
+    (users.saturating_sub(1) / 2).max(2)
 }
 
 /// The list with its first resource only: enough to see its form.
@@ -178,4 +183,18 @@ pub async fn bad_cursors(stage: &Stage, walks: &[Walk]) -> Result<Vec<(String, A
 pub fn is_list(answer: &Answer) -> bool {
     let schemas = answer.body["schemas"].as_array();
     schemas.is_some_and(|all| all.iter().any(|urn| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(LIST))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::third;
+
+    #[test]
+    fn three_pages_are_filled() {
+        for users in 5..60_u64 {
+            assert!(users.div_ceil(third(users)) >= 3, "{users}");
+        }
+        assert_eq!(third(7), 3);
+        assert_eq!(third(0), 2);
+    }
 }

@@ -55,8 +55,6 @@ fn good() -> Seen {
         user_schema: answer(200, json!({})),
         person,
         created: answer(201, body.clone()),
-        without: Vec::new(),
-        other: Person::default(),
         other_created: answer(201, json!({"id": "2"})),
         read: answer(200, body),
         filters: Filters {

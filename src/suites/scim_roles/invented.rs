@@ -22,7 +22,7 @@ pub struct Invented {
 
 /// Assigns a made-up role; `None` where no user can be made.
 pub async fn play(stage: &Stage) -> Result<Option<Invented>, Obstacle> {
-    let Ok((_, user)) = stage.scim_user("roles").await else { return Ok(None) };
+    let Ok(user) = stage.scim_worker().await else { return Ok(None) };
     let path = format!("/Users/{}", user.id());
     let value = format!("x-{}-unknown", stage.world.run_id);
     let change = give(stage, &path, &value).await?;
