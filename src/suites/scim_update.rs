@@ -172,20 +172,25 @@ impl Scenario for Update {
             return Err(Obstacle::target(why, "See al2.app.create-user."));
         }
         let path = format!("/Users/{}", made.id());
-        let (old, new) = (person.user_name, scim.person("renamed").user_name);
-        let mut seen = Seen { made, rename: Rename { old, new, ..Rename::default() }, ..Seen::default() };
+        let mut seen = Seen { made, ..Seen::default() };
 
         seen.change_values(stage, &shape, &path, &optional).await?;
         seen.first = read(stage, "the changed user", &path).await?;
-        seen.rename_and_remove(stage, &shape, &path, optional.first().copied()).await?;
+        seen.take_away(stage, &path, optional.first().copied()).await?;
         seen.change_halves(stage, &shape, &path).await?;
         seen.change_outdated(stage, &path).await?;
         seen.second = read(stage, "the user after all changes", &path).await?;
 
+        // After everything else: some servers make the id of the name.
+        let declared = shape.user("userName").map(|name| name["mutability"].clone());
+        let immutable = declared.is_some_and(|how| how == "immutable" || how == "readOnly");
+        let (old, new) = (person.user_name, scim.person("renamed").user_name);
+        let change = patch(stage, "the user is renamed", &path, &[replace("userName", new.as_str())]).await?;
         seen.only_name =
             stage.scim_send("the renamed user, its name alone", Call::get(&path).query("attributes", "userName")).await?;
-        seen.rename.by_old = find(stage, "users of the old name", "userName", &seen.rename.old).await?;
-        seen.rename.by_new = find(stage, "users of the new name", "userName", &seen.rename.new).await?;
+        let by_old = find(stage, "users of the old name", "userName", &old).await?;
+        let by_new = find(stage, "users of the new name", "userName", &new).await?;
+        seen.rename = Rename { old, new, immutable, change, by_old, by_new };
 
         let last = optional.get(1).or(optional.first()).copied().unwrap_or_default();
         seen.replace_whole(stage, &path, last).await?;
@@ -234,17 +239,13 @@ impl Seen {
         Ok(())
     }
 
-    /// Gives the user another name, and removes an attribute and an address. The name comes first: where it is refused, nothing was removed.
-    async fn rename_and_remove(&mut self, stage: &Stage, shape: &Shape, path: &str, name: Option<&str>) -> Result<(), Obstacle> {
-        let declared = shape.user("userName").map(|name| name["mutability"].clone());
-        self.rename.immutable = declared.is_some_and(|how| how == "immutable" || how == "readOnly");
-        let mut operations = vec![replace("userName", self.rename.new.as_str())];
-        operations.extend(name.map(remove));
+    /// Removes an attribute and an address.
+    async fn take_away(&mut self, stage: &Stage, path: &str, name: Option<&str>) -> Result<(), Obstacle> {
+        let mut operations: Vec<Value> = name.map(remove).into_iter().collect();
         if self.addresses.is_some() {
             operations.push(remove("emails[type eq \"home\"]"));
         }
-        let mut answers = patch_all(stage, "the user is renamed, and values are removed", path, &operations).await?.into_iter();
-        self.rename.change = answers.next().unwrap_or_default();
+        let mut answers = patch_all(stage, "values are removed", path, &operations).await?.into_iter();
         self.removal = name.map(|name| Removal { name: name.to_owned(), change: answers.next().unwrap_or_default() });
         if let Some(addresses) = &mut self.addresses {
             addresses.removed = answers.next().unwrap_or_default();
