@@ -266,12 +266,13 @@ impl Seen {
         for (index, (what, bad)) in bad.into_iter().enumerate().skip(usize::from(self.addresses.is_none())) {
             let value = format!("Suite half {index}");
             let change = patch(stage, "one good operation, one bad", path, &[replace(place, value.as_str()), bad]).await?;
-            let tolerated = change.ok();
+            // A fault over the address is blamed once, by what replaces it.
+            let decides = if index == 0 { change.refused() } else { !change.ok() };
             if let Some(addresses) = self.addresses.as_mut().filter(|_| index == 0) {
                 addresses.unmatched = change.clone();
             }
             self.halves.push(Half { what: what.to_owned(), place: pointer.clone(), value, change });
-            if !tolerated {
+            if decides {
                 break;
             }
         }
