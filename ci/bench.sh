@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints the speed figures as a Markdown table: the released binary against the oidc-provider fixture (configuration sl1) and the
 # express-openid-connect fixture with Chrome, against the scim2-server fixture side by side with two other testers (scim_bench.py), and on the
-# embedded peer. Takes about six minutes. Exit code 1 when a figure is above its limit.
+# embedded peer. Takes about seven minutes. Exit code 1 when a figure is above its limit.
 # IPSIE_CONFORM_BIN names another binary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
