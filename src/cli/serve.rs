@@ -254,7 +254,7 @@ fn describe(peer: &Embedded, dir: &Path, target: &Path, args: &IdpArgs, flaws: &
     }
     let directory = peer.provisioning.as_ref().map(|side| side.addr.to_string()).unwrap_or_default();
     let into = args.scim.as_deref().unwrap_or("the suite while a run lasts");
-    let (levels, hook) = if args.scim.is_none() { ("--level SL2 --level AL3 ", "") } else { ("", "assign-user") };
+    let (levels, hook) = if args.scim.is_none() { ("--level SL2 --level AL3 --allow-load ", "") } else { ("", "assign-user") };
     let hook_token = quoted(&dir.join("hook-token"));
     let drive = if hook.is_empty() {
         String::new()

@@ -245,7 +245,7 @@ fn describe(peer: &EmbeddedApp, dir: &Path, target: &Path, provider: &ProviderFo
     let (register, run) = if by_suite {
         (
             "The suite is its identity service while a run lasts; nothing is to be registered. Its endpoints:",
-            "--level SL2 --level AL3 ",
+            "--level SL2 --level AL3 --allow-load ",
         )
     } else {
         ("Register it at the identity service (private_key_jwt, ES256, DPoP):", "")

@@ -79,7 +79,7 @@ pub async fn serve(args: &ScimArgs, catalogue: &Catalogue) -> Result<u8, Error> 
          Its name is in no DNS. Look at it:\n  \
            curl --cacert {ca} --connect-to {API_HOST}:443:{addr} https://{API_HOST}{SCIM_BASE}/ServiceProviderConfig\n\n\
          Test it from another terminal; without sign-in a level stays incomplete:\n  \
-           ipsie-conform run --level AL3 --target {target}\n\n\
+           ipsie-conform run --level AL3 --allow-load --target {target}\n\n\
          Ctrl-C ends it.\n",
         defects = describe_defects(&flaws, &conforming(layout, "the SCIM clauses of AL1 to AL3")),
         dir = quoted(home.path()),
