@@ -353,6 +353,41 @@ mod tests {
 
     const MINIMAL: &str = "[idp]\nissuer = \"https://op.example\"\n";
 
+    /// Its secrets are read from a file that is there.
+    fn with_secrets(text: &str) -> String {
+        let mut out = String::new();
+        for part in text.split_inclusive('"') {
+            let reference = ["env:", "file:"].iter().any(|kind| part.starts_with(kind));
+            out.push_str(if reference { "file:secret\"" } else { part });
+        }
+        out
+    }
+
+    #[test]
+    fn the_target_files_to_copy_are_read_and_name_only_hooks_that_are_called() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/targets")).unwrap() {
+            let file = entry.unwrap().path();
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("secret"), "s3cret").unwrap();
+            let path = dir.path().join("target.toml");
+            std::fs::write(&path, with_secrets(&std::fs::read_to_string(&file).unwrap())).unwrap();
+            let loaded = load(&path, &catalogue).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let called = |hook: &String| {
+                let needed = format!("-hook:{hook}");
+                catalogue.clauses.iter().flat_map(|clause| &clause.needs).any(|need| need.ends_with(&needed))
+                    || ["create-user", "map-group-role"].contains(&hook.as_str())
+            };
+            assert!(loaded.target.hooks.keys().all(called), "{}", file.display());
+            names.push(file.file_name().unwrap().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let wanted = ["application-with-accounts", "keycloak", "provisioning-identity-service", "scim-service-provider"]
+            .map(|name| format!("{name}.toml"));
+        assert_eq!(names, wanted);
+    }
+
     #[test]
     fn a_minimal_file_is_enough() {
         assert_eq!(load_text(MINIMAL).unwrap().target.idp.unwrap().issuer, "https://op.example");

@@ -190,29 +190,32 @@ fn or_nothing(names: &[&str]) -> String {
 /// The authorization server that the resource's own metadata name (RFC 9728); else one whose issuer is the origin or a path above the
 /// interface (RFC 8414), best one that takes signed JWTs.
 async fn server(http: &Http, base: &str) -> Option<Server> {
-    let get = async |url: &str| {
-        let reply = http.send("init", "metadata", Ask::get(url).header("accept", "application/json")).await.ok()?;
-        reply.json().filter(|document| reply.status == 200 && document.is_object())
-    };
-    let of = async |issuer: &str| {
-        let metadata = match get(&inserted(issuer, "oauth-authorization-server")).await {
-            Some(metadata) => metadata,
-            None => get(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).await?,
-        };
-        of_metadata(&metadata, issuer)
-    };
-    let resource = get(&inserted(base, "oauth-protected-resource")).await;
+    let resource = document(http, &inserted(base, "oauth-protected-resource")).await;
     if let Some(issuer) = resource.as_ref().and_then(|document| document["authorization_servers"][0].as_str()) {
-        return of(issuer).await;
+        return named_server(http, issuer).await;
     }
     let mut best = None;
     for issuer in above(base) {
-        match of(&issuer).await {
+        match named_server(http, &issuer).await {
             Some(found) if found.takes_jwt => return Some(found),
             found => best = best.or(found),
         }
     }
     best
+}
+
+/// The authorization server with this issuer, by its metadata (RFC 8414, else an OpenID configuration).
+pub async fn named_server(http: &Http, issuer: &str) -> Option<Server> {
+    let metadata = match document(http, &inserted(issuer, "oauth-authorization-server")).await {
+        Some(metadata) => metadata,
+        None => document(http, &format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).await?,
+    };
+    of_metadata(&metadata, issuer)
+}
+
+async fn document(http: &Http, url: &str) -> Option<Value> {
+    let reply = http.send("init", "metadata", Ask::get(url).header("accept", "application/json")).await.ok()?;
+    reply.json().filter(|document| reply.status == 200 && document.is_object())
 }
 
 /// Origin and paths above a URL, the shortest first.

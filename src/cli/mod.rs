@@ -2,6 +2,7 @@
 
 pub mod docs;
 pub mod doctor;
+mod doctor_accounts;
 mod doctor_app;
 mod doctor_local;
 mod doctor_login;

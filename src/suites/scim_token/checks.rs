@@ -96,7 +96,8 @@ fn a_jwt_is_exchanged_for_a_token(seen: &Seen) -> Judgement {
         let cites: Vec<ExchangeId> = seen.forms.iter().map(|(_, answer)| answer.cite.clone()).collect();
         if seen.forms.iter().any(|(_, answer)| is_about_the_client(&answer.error)) {
             let why = "the suite's client or its key may not be registered there (scim.client_id, counterpart.keys)";
-            return Judgement::undecided(format!("the token endpoint refuses this client: {why} ({})", all.join("; "))).cite(&cites);
+            return Judgement::undecided(format!("the token endpoint refuses this client: {why} ({})", all.join("; ")))
+                .cite(&cites);
         }
         return Judgement::broken(format!("neither form of RFC 7523 works ({})", all.join("; "))).cite(&cites);
     };
