@@ -77,7 +77,7 @@ pub async fn hooks(target: &Target, catalogue: &Catalogue, findings: &mut Findin
         findings.advice("no hooks: the clauses that need them are not run", remedy);
     }
     let known = known_hooks(catalogue);
-    for name in target.hooks.keys().filter(|name| !known.iter().any(|known| known == name)) {
+    for name in target.hooks.keys().filter(|name| !known.contains(*name)) {
         let close = nearest(name, known.iter().map(String::as_str));
         findings.advice(&format!("hook {name}: no clause calls a hook of this name"), &format!("Did you mean `{close}`?"));
     }

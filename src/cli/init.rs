@@ -1,4 +1,5 @@
-//! `init`: a commented target file from the URL of an identity service or an application, the suite's keys, and what the operator must register.
+//! `init`: a commented target file from the URL of an identity service, an application or a service provider, the keys of the suite, and what the
+//! operator must register.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,14 +129,14 @@ impl Found {
 /// A wrong argument, an issuer that cannot be reached or has no metadata, or a file that cannot be written.
 pub async fn init(args: &InitArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let catalogue = catalogue(profiles)?;
-    let url = args.issuer.as_deref().unwrap_or_default();
-    let given = if args.role() == Role::Idp { issuer(url)? } else { String::new() };
     if args.role() == Role::Idp && args.scim.is_some() {
         return Err(Error::usage(
             "--scim is for applications: for an identity service the suite is the SCIM server",
             "Name a level with --level AL1 instead; the file then says where the suite's server stands.",
         ));
     }
+    let url = args.issuer.as_deref().unwrap_or_default();
+    let given = if args.role() == Role::Idp { issuer(url)? } else { String::new() };
     if args.out.exists() && !args.force {
         return Err(Error::usage(
             format!("{} is there already", args.out.display()),

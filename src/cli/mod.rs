@@ -55,9 +55,9 @@ pub enum Command {
     List(list::ListArgs),
     /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
     Explain(explain::ExplainArgs),
-    /// Write a commented target file from an issuer URL, and print what to register there
+    /// Write a commented target file from the URL of an issuer, a page or a SCIM service provider, and print what to register there
     Init(init::InitArgs),
-    /// Check target file, network, TLS, clock, browser, login and hooks; gives advice, never a verdict
+    /// Check target file, network, TLS, clock, browser, login, SCIM and hooks; gives advice, never a verdict
     Doctor(doctor::DoctorArgs),
     /// Start a reference peer to play with
     Serve(serve::ServeArgs),
