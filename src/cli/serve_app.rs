@@ -15,6 +15,7 @@ use super::text::{print, quoted};
 use crate::catalogue::Catalogue;
 use crate::counterpart::app::{API_HOST, AppKeys, Defect, HOST, SCIM_BASE};
 use crate::counterpart::embedded_app::{CLIENT_ID, EmbeddedApp, ProviderFor, SECOND_CLIENT_ID, embedded_app};
+use crate::counterpart::embedded_provision::free_ports;
 use crate::counterpart::scim_server::{Layout, Quirk};
 use crate::embed::Flaw;
 use crate::error::{Error, exit};
@@ -116,16 +117,12 @@ const SUITE_HOST: &str = "op.ipsie-conform.test";
 
 /// The suite as its identity service, at ports that are free now: in the target file they stand for the next runs.
 fn at_the_suite(args: &AppArgs, ca: &TestCa, dir: &Path, quirks: Vec<Quirk>) -> Result<ProviderFor, Error> {
-    let free = || {
-        let first = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        let all = first..first.checked_add(3)?;
-        all.clone().all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()).then_some(all)
-    };
-    let ports = (0..100).find_map(|_| free()).ok_or_else(|| {
+    let first = free_ports(3).ok_or_else(|| {
         Error::prerequisite("127.0.0.1 has no three free ports in a row", "End some programs that listen, or give --issuer.")
     })?;
-    let resolve = ports.clone().map(|port| (format!("{SUITE_HOST}:{port}"), SocketAddr::from(([127, 0, 0, 1], port))));
-    let issuer = format!("https://{SUITE_HOST}:{}", ports.start);
+    let ports = first..first + 3;
+    let resolve = ports.map(|port| (format!("{SUITE_HOST}:{port}"), SocketAddr::from(([127, 0, 0, 1], port))));
+    let issuer = format!("https://{SUITE_HOST}:{first}");
     let (suite_keys, _) = keys_in(dir)?;
     let usual = ProviderFor::new(&issuer, Some(&format!("{issuer}/second")));
     // Of the two ways to a token only one can be set up; this clause is about the other one.

@@ -35,13 +35,19 @@ const FIRST_PORT: u16 = 20_000;
 /// How many are tried.
 const PORTS: u16 = 10_000;
 
-/// An address for the suite's SCIM server, which starts after the service that has to know it. Never the same one twice in a process.
-fn free_address() -> String {
+/// The first of so many free ports in a row, for who starts after the service that has to know them. Never the same ones twice in a process.
+pub fn free_ports(count: u16) -> Option<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or_default();
-    let candidates = (0..PORTS).map(|_| FIRST_PORT + (start + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS) % PORTS);
-    let mut addresses = candidates.map(|port| format!("127.0.0.1:{port}"));
-    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap_or_else(|| "127.0.0.1:0".into())
+    // Processes that were started one after the other must not choose from the same few ports.
+    let start = u16::try_from(std::process::id().wrapping_mul(8) % u32::from(PORTS)).unwrap_or_default();
+    let free = |first: &u16| (*first..first + count).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let mut candidates = (0..PORTS).map(|_| FIRST_PORT + (start + NEXT.fetch_add(count, Ordering::Relaxed) % PORTS) % PORTS);
+    candidates.find(free)
+}
+
+/// An address for the suite's SCIM server.
+fn free_address() -> String {
+    format!("127.0.0.1:{}", free_ports(1).unwrap_or_default())
 }
 
 impl Embedded {
