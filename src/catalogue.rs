@@ -332,6 +332,16 @@ mod tests {
     }
 
     #[test]
+    fn every_account_clause_that_is_tested_says_what_usually_mends_it() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let tested =
+            catalogue.clauses.iter().filter(|clause| clause.level.is_account() && clause.how != crate::model::How::Attested);
+        for clause in tested {
+            assert!((60..=300).contains(&clause.remedy.len()), "{}: {}", clause.id, clause.remedy);
+        }
+    }
+
+    #[test]
     fn the_embedded_profiles_are_in_order() {
         let catalogue = Catalogue::embedded().unwrap();
         assert_eq!(catalogue.clauses.iter().filter(|clause| clause.id.starts_with("sl1.idp.")).count(), 97);

@@ -36,5 +36,6 @@ pub mod set_stage;
 pub mod stage;
 pub mod suite;
 pub mod suites;
+mod target_accounts;
 pub mod target_file;
 pub mod wire;

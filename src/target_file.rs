@@ -12,6 +12,7 @@ use crate::model::Role;
 use crate::model::target::{App, ClientAuth, Step, Target};
 use crate::stage::hooks::ways;
 use crate::stage::secrets::Secrets;
+use crate::target_accounts;
 
 /// A target file that was read and checked.
 #[derive(Clone, Debug)]
@@ -24,13 +25,15 @@ pub struct Loaded {
     pub digest: String,
 }
 
-struct Source<'a> {
+/// A file and its text.
+pub(crate) struct Source<'a> {
     path: &'a Path,
     text: String,
 }
 
 impl Source<'_> {
-    fn fault(&self, at: Option<Range<usize>>, message: impl Into<String>, help: impl Into<String>) -> Error {
+    /// A mistake, with its place and remedy.
+    pub fn fault(&self, at: Option<Range<usize>>, message: impl Into<String>, help: impl Into<String>) -> Error {
         let place = at.as_ref().map(|at| format!(":{}", self.text[..at.start.min(self.text.len())].matches('\n').count() + 1));
         Error::from(Box::new(FileFault {
             message: format!("{}{}: {}", self.path.display(), place.unwrap_or_default(), message.into()),
@@ -41,9 +44,25 @@ impl Source<'_> {
     }
 
     /// Where a text stands, for mistakes that the parser does not place.
-    fn find(&self, needle: &str) -> Option<Range<usize>> {
+    pub fn find(&self, needle: &str) -> Option<Range<usize>> {
         let start = self.text.find(needle)?;
         Some(start..start + needle.len())
+    }
+
+    /// Where a key of a table stands: the same key may stand in others.
+    pub fn key(&self, table: &str, key: &str) -> Option<Range<usize>> {
+        let header = format!("[{table}]");
+        let (mut start, mut inside) = (0, false);
+        for line in self.text.split_inclusive('\n') {
+            let text = line.trim();
+            if text.starts_with('[') {
+                inside = text.starts_with(&header);
+            } else if inside && text.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.'])) {
+                return Some(start..start + line.trim_end().len());
+            }
+            start += line.len();
+        }
+        None
     }
 }
 
@@ -114,6 +133,7 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
         };
         check_app(source, target, app)?;
     }
+    target_accounts::check(source, target)?;
     for (name, url) in [("public_url", &target.counterpart.public_url), ("sector_url", &target.counterpart.sector_url)] {
         let good = url::Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.path() == "/" && url.query().is_none());
         if !good {
@@ -171,9 +191,6 @@ fn check_app(source: &Source<'_>, target: &Target, app: &App) -> Result<(), Erro
         ("app.start_url", &app.start_url, false),
         ("app.initiate_login_uri", &app.initiate_login_uri, false),
         ("app.logout_url", &app.logout_url, false),
-        ("commands.command_endpoint", &target.commands.command_endpoint, false),
-        ("commands.backchannel_logout_uri", &target.commands.backchannel_logout_uri, false),
-        ("commands.revocation_endpoint", &target.commands.revocation_endpoint, false),
     ];
     for (name, url, needed) in urls {
         if (needed || !url.is_empty()) && !web(url) {
@@ -294,6 +311,7 @@ fn check_secrets(source: &Source<'_>, target: &Target, secrets: &Secrets) -> Res
     if let Some(reference) = target.idp.as_ref().and_then(|idp| idp.revocation_token.as_ref()) {
         references.push(("idp.revocation_token".into(), reference));
     }
+    references.extend(target_accounts::secrets(target));
     for (name, hook) in &target.hooks {
         if let Some(reference) = hook.http.as_ref().and_then(|call| call.bearer.as_ref()) {
             references.push((format!("hooks.{name}.http.bearer"), reference));
@@ -334,6 +352,41 @@ mod tests {
     }
 
     const MINIMAL: &str = "[idp]\nissuer = \"https://op.example\"\n";
+
+    /// Its secrets are read from a file that is there.
+    fn with_secrets(text: &str) -> String {
+        let mut out = String::new();
+        for part in text.split_inclusive('"') {
+            let reference = ["env:", "file:"].iter().any(|kind| part.starts_with(kind));
+            out.push_str(if reference { "file:secret\"" } else { part });
+        }
+        out
+    }
+
+    #[test]
+    fn the_target_files_to_copy_are_read_and_name_only_hooks_that_are_called() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/targets")).unwrap() {
+            let file = entry.unwrap().path();
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("secret"), "s3cret").unwrap();
+            let path = dir.path().join("target.toml");
+            std::fs::write(&path, with_secrets(&std::fs::read_to_string(&file).unwrap())).unwrap();
+            let loaded = load(&path, &catalogue).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let called = |hook: &String| {
+                let needed = format!("-hook:{hook}");
+                catalogue.clauses.iter().flat_map(|clause| &clause.needs).any(|need| need.ends_with(&needed))
+                    || ["create-user", "map-group-role"].contains(&hook.as_str())
+            };
+            assert!(loaded.target.hooks.keys().all(called), "{}", file.display());
+            names.push(file.file_name().unwrap().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let wanted = ["application-with-accounts", "keycloak", "provisioning-identity-service", "scim-service-provider"]
+            .map(|name| format!("{name}.toml"));
+        assert_eq!(names, wanted);
+    }
 
     #[test]
     fn a_minimal_file_is_enough() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::doctor_accounts::accounts;
 use super::doctor_app::{calibrate, pages, provider};
 use super::doctor_local::{callback, hooks, keys, suite_hosts};
 use super::doctor_login::{launch, sign_in};
@@ -11,6 +12,7 @@ use super::doctor_net::{metadata, network_of};
 use super::run::{BrowserChoice, browser};
 use super::shared::{catalogue, stdout_style};
 use super::text;
+use crate::catalogue::Catalogue;
 use crate::error::{Error, exit};
 use crate::report::view::Style;
 use crate::target_file::{Loaded, load};
@@ -81,7 +83,7 @@ pub async fn doctor(args: &DoctorArgs, profiles: Option<&Path>) -> Result<u8, Er
     let loaded = args.target.as_deref().map(|path| load(path, &catalogue)).transpose()?;
     let mut findings = Findings { style: stdout_style(), problems: 0, advice: 0 };
     tokio::select! {
-        examined = examine(args, loaded.as_ref(), &mut findings) => examined?,
+        examined = examine(args, loaded.as_ref(), &catalogue, &mut findings) => examined?,
         _ = tokio::signal::ctrl_c() => return Ok(exit::INTERRUPTED),
     }
     let told = match (findings.problems, findings.advice) {
@@ -97,7 +99,12 @@ fn count(number: usize, one: &str, many: &str, of: &str) -> String {
     format!("{number} {} {of}", if number == 1 { one } else { many }).trim_end().to_owned()
 }
 
-async fn examine(args: &DoctorArgs, loaded: Option<&Loaded>, findings: &mut Findings) -> Result<(), Error> {
+async fn examine(
+    args: &DoctorArgs,
+    loaded: Option<&Loaded>,
+    catalogue: &Catalogue,
+    findings: &mut Findings,
+) -> Result<(), Error> {
     findings.ok(&format!("ipsie-conform {} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH));
     let flag = loaded.and_then(|loaded| loaded.target.run.browser.clone());
     let choice = browser(args.browser_url.as_deref(), args.browser, flag.as_deref())?;
@@ -127,7 +134,12 @@ async fn examine(args: &DoctorArgs, loaded: Option<&Loaded>, findings: &mut Find
         Some(network) => metadata(&network, target, findings).await,
         None => target.app.is_some(),
     };
-    hooks(target, findings).await;
+    accounts(loaded, catalogue, findings).await?;
+    hooks(target, catalogue, findings).await;
+    if target.idp.is_none() && target.app.is_none() {
+        findings.ok("nobody signs in: the target file describes provisioning alone");
+        return Ok(());
+    }
     launch(&choice, args.headed, findings).await;
     if args.no_login {
         findings.advice("nobody was signed in (--no-login)", "Leave --no-login out to try the login recipe.");

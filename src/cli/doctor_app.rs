@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::doctor::Findings;
 use super::doctor_net::{host, network, place_of};
 use super::run::JOBS;
+use crate::counterpart::command_issuer::Desk;
+use crate::counterpart::command_issuer::desk::announced;
 use crate::error::Error;
 use crate::event::{Event, Sink};
 use crate::model::Role;
 use crate::model::target::Target;
 use crate::set_stage::{Browser, Needs, Set, Setting};
+use crate::stage::Stage;
 use crate::stage::listener::TestCa;
 use crate::target_file::Loaded;
 
@@ -139,11 +142,32 @@ pub async fn calibrate(loaded: &Loaded, browser: Browser, headed: bool, findings
                     findings.ok(&format!("login: {text}"));
                 }
             }
+            if set.world.target.target.bindings.iter().any(|binding| binding == "op-commands") {
+                commands(&Stage::new(set.world.clone(), "doctor"), findings).await;
+            }
             set.world.agent.close().await;
         }
         Err(error) => {
             let remedy = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
             findings.problem(&format!("login: {error}"), &remedy);
         }
+    }
+}
+
+/// Does the command endpoint answer the metadata command, which changes no account?
+async fn commands(stage: &Stage, findings: &mut Findings) {
+    let answer = match Desk::open(stage).await {
+        Ok(desk) => desk.metadata,
+        Err(obstacle) => return findings.problem(&format!("commands: {}", obstacle.message), &obstacle.hint),
+    };
+    let remedy =
+        "Check commands.command_endpoint, and that the application takes commands of counterpart.issuer for app.client_id.";
+    match announced(&answer) {
+        Some(commands) => findings.ok(&format!("commands: the metadata command is answered; supported: {}", commands.join(", "))),
+        None if answer.accepted() => {
+            findings
+                .advice("commands: the answer to the metadata command names no commands_supported", "A run then tries them all.");
+        }
+        None => findings.problem(&format!("commands: the metadata command is not answered: {}", answer.describe()), remedy),
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::doctor::Findings;
+use crate::catalogue::{Catalogue, nearest};
 use crate::counterpart::authorize::host_of;
 use crate::counterpart::keys::SuiteKeys;
 use crate::error::Error;
@@ -70,10 +71,15 @@ pub fn suite_hosts(target: &Target, choice: &Browser, findings: &mut Findings) {
 }
 
 /// Can hooks be called? They are not.
-pub async fn hooks(target: &Target, findings: &mut Findings) {
+pub async fn hooks(target: &Target, catalogue: &Catalogue, findings: &mut Findings) {
     if target.hooks.is_empty() {
         let remedy = "Hooks let the suite disable a user or register a client; `ipsie-conform list needs` shows them.";
         findings.advice("no hooks: the clauses that need them are not run", remedy);
+    }
+    let known = known_hooks(catalogue);
+    for name in target.hooks.keys().filter(|name| !known.contains(*name)) {
+        let close = nearest(name, known.iter().map(String::as_str));
+        findings.advice(&format!("hook {name}: no clause calls a hook of this name"), &format!("Did you mean `{close}`?"));
     }
     let resolve = Resolve::new(&target.network.resolve, []).unwrap_or_default();
     for (name, hook) in &target.hooks {
@@ -103,6 +109,28 @@ pub async fn hooks(target: &Target, findings: &mut Findings) {
             findings.ok(&format!("hook {name}: asks a person, so run it in a terminal"));
         }
     }
+}
+
+/// Hooks that are called where they are there, although no clause needs them.
+const HELPFUL_HOOKS: [&str; 8] = [
+    "create-user",
+    "enable-user",
+    "delete-user",
+    "provision-now",
+    "fill-group",
+    "map-group-role",
+    "unregister-client",
+    "reload-metadata",
+];
+
+/// The names of all hooks.
+fn known_hooks(catalogue: &Catalogue) -> Vec<String> {
+    let needs = catalogue.clauses.iter().flat_map(|clause| &clause.needs);
+    let needed = needs.filter_map(|need| need.strip_prefix("admin-hook:").or_else(|| need.strip_prefix("app-hook:")));
+    let mut names: Vec<String> = needed.chain(HELPFUL_HOOKS).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn find_program(program: &str) -> Option<PathBuf> {

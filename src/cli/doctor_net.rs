@@ -25,7 +25,8 @@ const SOON_DAYS: i64 = 14;
 pub struct Network {
     resolve: Resolve,
     recorder: Arc<Recorder>,
-    http: Http,
+    /// The client.
+    pub http: Http,
     trust: Trust,
 }
 
@@ -163,7 +164,7 @@ pub async fn host(network: &Network, (host, port): &(String, u16), findings: &mu
 }
 
 /// Client assertions and one-time codes depend on the time.
-fn clock(date: Option<&str>, findings: &mut Findings) {
+pub fn clock(date: Option<&str>, findings: &mut Findings) {
     let Some(theirs) = date.and_then(http_date) else {
         findings.advice("clock: the target sends no Date header, so nothing can be compared", "Keep both clocks in time by NTP.");
         return;

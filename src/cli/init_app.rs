@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use super::init::InitArgs;
+use super::init::{InitArgs, Provider};
+use super::init_accounts::{APP_HOOKS, application, application_next, levels, pages};
 use super::init_file::{RUN, attest, network_table, string};
-use super::keys_file::{KEYS_FILE, keys_in, write_fresh, write_plain};
+use super::keys_file::{JWKS_FILE, KEYS_FILE, keys_in, write_fresh, write_plain};
 use super::text::{self, print, quoted};
 use crate::catalogue::Catalogue;
 use crate::error::{Error, exit};
-use crate::model::Role;
 use crate::model::target::Network;
+use crate::model::{Level, Role};
 use crate::report::view::Style;
 use crate::stage::listener::TestCa;
 use crate::wire::jose::random;
@@ -27,51 +28,79 @@ const PORT: u16 = 8443;
 
 /// What is known of the application when the file is written.
 struct Found {
-    url: url::Url,
+    /// A page; none where the service provider alone is described.
+    url: Option<url::Url>,
     name: String,
     issuer: String,
     port: u16,
     network: Network,
+    levels: Vec<Level>,
+    scim: Option<Provider>,
 }
 
-/// Writes the files and prints what to do; the answer is the exit code.
+/// Writes the files into this folder, which is there, and prints what to do; the answer is the exit code.
 ///
 /// # Errors
 /// A wrong argument, or a file that cannot be written.
-pub fn init_app(args: &InitArgs, dir: &Path, network: Network, catalogue: &Catalogue, style: Style) -> Result<u8, Error> {
-    let found = found(args, network)?;
-    std::fs::create_dir_all(dir)
-        .map_err(|error| Error::output(format!("{} cannot be made: {error}", dir.display()), "Choose another folder."))?;
-    keys_in(dir)?;
-    let fresh = authority(dir)?;
-    write_fresh(&dir.join(SECRET_FILE), &format!("{}\n", random(32)))?;
+pub fn init_app(
+    args: &InitArgs,
+    dir: &Path,
+    network: Network,
+    scim: Option<Provider>,
+    catalogue: &Catalogue,
+    style: Style,
+) -> Result<u8, Error> {
+    let found = found(args, network, scim)?;
+    let (keys, _) = keys_in(dir)?;
+    let mut files = vec![("Target file", args.out.display().to_string())];
+    if found.url.is_some() {
+        let note = if authority(dir)? { "made now: keep the key private" } else { "was there, kept" };
+        write_fresh(&dir.join(SECRET_FILE), &format!("{}\n", random(32)))?;
+        files.push(("Authority", format!("{} and {CA_KEY_FILE} ({note})", dir.join(CA_FILE).display())));
+        files.push(("Client secret", dir.join(SECRET_FILE).display().to_string()));
+    }
+    files.push(("Private keys", dir.join(KEYS_FILE).display().to_string()));
+    if found.scim.is_some() {
+        let jwks = keys.jwks().map_err(|fault| Error::Suite { message: fault.to_string() })?;
+        write_plain(&dir.join(JWKS_FILE), &text::json(&jwks))?;
+        files.push(("Public keys", dir.join(JWKS_FILE).display().to_string()));
+    }
     write_plain(&args.out, &target_file(&found, catalogue))?;
     let mut out = String::new();
-    let note = if fresh { "made now: keep the key private" } else { "was there, kept" };
-    for (what, file) in [
-        ("Target file", args.out.display().to_string()),
-        ("Authority", format!("{} and {CA_KEY_FILE} ({note})", dir.join(CA_FILE).display())),
-        ("Client secret", dir.join(SECRET_FILE).display().to_string()),
-        ("Private keys", dir.join(KEYS_FILE).display().to_string()),
-    ] {
+    for (what, file) in files {
         out.push_str(&format!("{what:<14} {file}\n"));
     }
-    registration(&mut out, &found, dir, style);
+    if found.url.is_some() {
+        registration(&mut out, &found, dir, style);
+    }
+    if let Some(scim) = &found.scim {
+        application_next(&mut out, &scim.learnt, &scim.token, scim.has_token, style);
+    }
     let file = quoted(&args.out);
+    let what = if found.url.is_some() { "the pages of the application, redirect URIs," } else { "access, domain, roles," };
     out.push_str(&format!("\n{}\n", text::bold(style, "Then")));
-    out.push_str(&format!("  edit       {file}: the pages of the application, redirect URIs, and what else it asks for\n"));
+    out.push_str(&format!("  edit       {file}: {what} and what else it asks for\n"));
     out.push_str(&format!("  check      ipsie-conform doctor --target {file}\n"));
     out.push_str(&format!("  run        ipsie-conform run --role app --target {file}\n"));
     print(&out);
     Ok(exit::CONFORMANT)
 }
 
-fn found(args: &InitArgs, network: Network) -> Result<Found, Error> {
-    let url = url::Url::parse(&args.issuer).ok().filter(|url| url.scheme() == "https" && url.host_str().is_some());
-    let url = url.ok_or_else(|| {
-        let help = "Give a page of the application that only signed-in users see, e.g. https://app.example.com/account.";
-        Error::usage(format!("`{}` is not an https URL", args.issuer), help)
-    })?;
+fn found(args: &InitArgs, network: Network, scim: Option<Provider>) -> Result<Found, Error> {
+    let page = |text: &String| {
+        let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.host_str().is_some());
+        url.ok_or_else(|| {
+            let help = "Give a page of the application that only signed-in users see, e.g. https://app.example.com/account.";
+            Error::usage(format!("`{text}` is not an https URL"), help)
+        })
+    };
+    let url = args.issuer.as_ref().map(page).transpose()?;
+    let levels = args.levels();
+    if url.is_none() && levels.iter().any(|level| !level.is_account()) {
+        let help =
+            "Give a page of the application as well, e.g. https://app.example.com/account, or claim AL1, AL2 or AL3 alone.";
+        return Err(Error::usage("sessions (SL1, SL2) cannot be tested by SCIM alone", help));
+    }
     let given = args.op_issuer.clone().unwrap_or_else(|| format!("https://op.ipsie-conform.test:{PORT}"));
     let issuer = url::Url::parse(&given)
         .ok()
@@ -80,18 +109,21 @@ fn found(args: &InitArgs, network: Network) -> Result<Found, Error> {
         let help = "Write --op-issuer https://HOST:PORT with a host name by which the application reaches this computer.";
         Error::usage(format!("`{given}` is not an https URL without query and fragment"), help)
     })?;
-    let host = url.host_str().unwrap_or_default().to_owned();
+    let base = scim.as_ref().and_then(|scim| url::Url::parse(&scim.learnt.base_url).ok());
+    let host = url.as_ref().or(base.as_ref()).and_then(|url| url.host_str()).unwrap_or_default().to_owned();
     Ok(Found {
         name: args.name.clone().unwrap_or(host),
         port: issuer.port_or_known_default().unwrap_or(PORT),
         issuer: given,
         url,
         network,
+        levels,
+        scim,
     })
 }
 
 /// The authority's files, unless they are there: the application trusts them. True for fresh ones.
-fn authority(dir: &Path) -> Result<bool, Error> {
+pub fn authority(dir: &Path) -> Result<bool, Error> {
     let (cert, key) = (dir.join(CA_FILE), dir.join(CA_KEY_FILE));
     match (cert.exists(), key.exists()) {
         (true, true) => return Ok(false),
@@ -118,12 +150,30 @@ fn target_file(found: &Found, catalogue: &Catalogue) -> String {
          name = {}\n\
          # Roles the product plays: idp (Identity Service), app (Application).\n\
          roles = [\"app\"]\n\
-         # Levels it claims; `run` without --level tests these.\n\
-         levels = [\"SL1\"]\n\
-         # Ways in which it takes session commands (SL2): op-commands, backchannel-logout, token-revocation.\n\
-         # bindings = [\"backchannel-logout\"]\n",
-        string(&found.name)
+         # Levels it claims; `run` without --level tests these: SL1, SL2 of sessions, AL1, AL2, AL3 of accounts.\n\
+         levels = {}\n\
+         # Ways in which it takes session commands (SL2): op-commands, backchannel-logout, token-revocation; and accounts (AL1 to AL3): scim,\n\
+         # op-commands.\n\
+         {}\n",
+        string(&found.name),
+        levels(&found.levels),
+        if found.scim.is_some() { "bindings = [\"scim\"]" } else { "# bindings = [\"backchannel-logout\", \"scim\"]" }
     );
+    let attested = attest(catalogue, Role::App, &found.levels);
+    let scim = application(
+        found.scim.as_ref().map(|scim| &scim.learnt),
+        found.scim.as_ref().map_or("env:IPSIE_SCIM_TOKEN", |scim| &scim.token),
+        found.scim.as_ref().is_some_and(|scim| scim.has_token),
+    );
+    let Some(url) = &found.url else {
+        let counterpart = format!(
+            "[counterpart]\n\
+             # The suite's private keys. Keep the file out of version control.\n\
+             keys = \"file:{KEYS_FILE}\"\n"
+        );
+        let hooks = format!("{ONLY_OPERATOR}#\n{APP_HOOKS}");
+        return [about, network_table(&found.network), counterpart, scim, hooks, attested, RUN.to_owned()].join("\n");
+    };
     let counterpart = format!(
         "[counterpart]\n\
          # The OpenID Provider that the suite plays: its issuer, as the application is configured with it.\n\
@@ -139,12 +189,13 @@ fn target_file(found: &Found, catalogue: &Catalogue) -> String {
         string(&found.issuer),
         port = found.port
     );
-    let origin = found.url.origin().ascii_serialization();
-    let page = string(found.url.as_str());
+    let origin = url.origin().ascii_serialization();
+    let page = string(url.as_str());
     let app =
         APP.replace("PAGE", &page).replace("ORIGIN", &origin).replace("CLIENT_ID", CLIENT_ID).replace("SECRET_FILE", SECRET_FILE);
-    let attested = attest(catalogue, Role::App);
-    [about, network_table(&found.network), counterpart, app, HOOKS.to_owned(), attested, RUN.to_owned()].join("\n")
+    let hooks = format!("{ONLY_OPERATOR}{HOOKS}#\n{APP_HOOKS}");
+    let accounts = pages(&origin);
+    [about, network_table(&found.network), counterpart, app, scim, accounts, hooks, attested, RUN.to_owned()].join("\n")
 }
 
 fn registration(out: &mut String, found: &Found, dir: &Path, style: Style) {
@@ -243,7 +294,7 @@ id_token_alg = "ES256"
 # email = "ipsie-user-1@example.com"
 # name = "Test User 1"
 
-# Where session commands go (SL2).
+# Where session commands (SL2) and account commands (AL1 to AL3) go; the bindings are named in [target].
 # [commands]
 # command_endpoint = "ORIGIN/commands"
 # backchannel_logout_uri = "ORIGIN/backchannel-logout"
@@ -251,8 +302,10 @@ id_token_alg = "ES256"
 # revocation_token = "env:IPSIE_REVOCATION_TOKEN"
 "##;
 
-const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, http or prompt. Without them their clauses are not run.
-#
+const ONLY_OPERATOR: &str =
+    "# Actions only the operator's side can do, each as exec, http or prompt. Without them their clauses are not run.\n";
+
+const HOOKS: &str = r#"#
 # The application reads the provider's metadata and keys again, and answers an error where it refuses them.
 # [hooks.reload-metadata]
 # exec = ["./reload.sh"]
@@ -261,12 +314,16 @@ const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::init_scim::Learnt;
     use crate::model::target::Target;
 
     fn args(text: &str, op_issuer: Option<&str>) -> InitArgs {
         InitArgs {
-            issuer: text.into(),
-            role: Role::App,
+            issuer: Some(text.into()),
+            role: Some(Role::App),
+            level: Vec::new(),
+            scim: None,
+            scim_token: "env:IPSIE_SCIM_TOKEN".into(),
             op_issuer: op_issuer.map(str::to_owned),
             out: "t.toml".into(),
             force: false,
@@ -278,13 +335,14 @@ mod tests {
 
     #[test]
     fn the_file_is_a_target_file_also_with_every_comment_taken_away() {
-        let found = found(&args("https://app.example.com/account?x=1", None), Network::default()).unwrap();
+        let found = found(&args("https://app.example.com/account?x=1", None), Network::default(), None).unwrap();
         let text = target_file(&found, &Catalogue::embedded().unwrap());
         let target: Target = toml::from_str(&text).unwrap();
         let app = target.app.unwrap();
         assert_eq!((app.protected_url.as_str(), app.client_id.as_str()), ("https://app.example.com/account?x=1", CLIENT_ID));
         assert_eq!(target.counterpart.op_listen, "127.0.0.1:8443");
         assert!(target.counterpart.ca.is_some() && target.counterpart.ca_key.is_some());
+        assert!(target.scim.is_none() && text.contains("# [scim]"));
         let app = APP.replace("PAGE", "\"https://a\"");
         let key =
             |line: &&str| line.starts_with("# [") || line.split_once(" = ").is_some_and(|(name, _)| !name[2..].contains(' '));
@@ -295,10 +353,25 @@ mod tests {
     }
 
     #[test]
+    fn a_service_provider_alone_has_no_pages() {
+        let mut only = args("", None);
+        only.issuer = None;
+        let learnt = Learnt { base_url: "https://app.example.com/scim/v2".into(), ..Learnt::default() };
+        let provider = || Some(Provider { learnt: learnt.clone(), token: only.scim_token.clone(), has_token: false });
+        let only_scim = found(&only, Network::default(), provider()).unwrap();
+        let target: Target = toml::from_str(&target_file(&only_scim, &Catalogue::embedded().unwrap())).unwrap();
+        assert!(target.app.is_none() && target.scim.is_some_and(|scim| scim.base_url == learnt.base_url));
+        assert_eq!((target.target.levels, target.target.bindings), (vec![Level::Al1], vec!["scim".to_owned()]));
+        only.level = vec![Level::Sl2];
+        assert!(found(&only, Network::default(), provider()).is_err());
+    }
+
+    #[test]
     fn wrong_urls_are_told() {
-        assert!(found(&args("http://app.example.com", None), Network::default()).is_err());
-        assert!(found(&args("https://app.example.com", Some("op.example.com")), Network::default()).is_err());
-        let port = found(&args("https://app.example.com", Some("https://op.example.com")), Network::default()).unwrap().port;
+        assert!(found(&args("http://app.example.com", None), Network::default(), None).is_err());
+        assert!(found(&args("https://app.example.com", Some("op.example.com")), Network::default(), None).is_err());
+        let port =
+            found(&args("https://app.example.com", Some("https://op.example.com")), Network::default(), None).unwrap().port;
         assert_eq!(port, 443);
     }
 

@@ -1,10 +1,11 @@
 //! The commented target file that `init` writes.
 
 use super::init::Found;
+use super::init_accounts::{DIRECTORY_HOOKS, about_accounts, identity_service, levels, receiver};
 use super::keys_file::KEYS_FILE;
 use crate::catalogue::Catalogue;
 use crate::model::target::{ClientAuth, Network};
-use crate::model::{How, Role};
+use crate::model::{Clause, How, Level, Role};
 
 /// The text of the file.
 pub fn target_file(found: &Found, catalogue: &Catalogue) -> String {
@@ -15,8 +16,10 @@ pub fn target_file(found: &Found, catalogue: &Catalogue) -> String {
         idp(found),
         clients(found),
         users(),
+        identity_service(about_accounts(&found.levels), &found.issuer),
         HOOKS.to_owned(),
-        attest(catalogue, Role::Idp),
+        DIRECTORY_HOOKS.to_owned(),
+        attest(catalogue, Role::Idp, &found.levels),
         RUN.to_owned(),
     ]
     .join("\n")
@@ -36,12 +39,16 @@ fn about(found: &Found) -> String {
          name = {}\n\
          # Roles the product plays: idp (Identity Service), app (Application).\n\
          roles = [\"idp\"]\n\
-         # Levels it claims; `run` without --level tests these.\n\
-         levels = [\"SL1\"]\n\
-         # bindings = [\"backchannel-logout\"]  # how it sends commands, SL2: op-commands, backchannel-logout, token-revocation\n\
+         # Levels it claims; `run` without --level tests these: SL1, SL2 of sessions, AL1, AL2, AL3 of accounts.\n\
+         levels = {}\n\
+         # How it sends session commands (SL2): op-commands, backchannel-logout, token-revocation; and how it provisions accounts (AL1 to\n\
+         # AL3): scim, op-commands.\n\
+         {}\n\
          # A development instance on loopback: clear-text findings become \"not certifiable\" instead of pass.\n\
          # loopback_development = true\n",
-        string(&found.name)
+        string(&found.name),
+        levels(&found.levels),
+        if about_accounts(&found.levels) { "bindings = [\"scim\"]" } else { "# bindings = [\"backchannel-logout\"]" }
     )
 }
 
@@ -86,10 +93,11 @@ fn counterpart(found: &Found) -> String {
          # Where the callback endpoint listens; port 0 takes a free one.\n\
          listen = {}\n\
          # The suite's private keys. Keep the file out of version control.\n\
-         keys = \"file:{KEYS_FILE}\"\n",
+         keys = \"file:{KEYS_FILE}\"\n{}",
         string(&at.public_url),
         string(&at.sector_url),
-        string(&at.listen)
+        string(&at.listen),
+        receiver(about_accounts(&found.levels))
     )
 }
 
@@ -225,12 +233,14 @@ const HOOKS: &str = r#"# Actions only the operator's side can do, each as exec, 
 # exec = ["./portal.sh", "{user}"]
 "#;
 
-/// The statements that may be made about the clauses of a role.
-pub fn attest(catalogue: &Catalogue, role: Role) -> String {
+/// The statements that may be made about the clauses of a role: those about sessions, about accounts, or both, as levels of them are claimed.
+pub fn attest(catalogue: &Catalogue, role: Role, levels: &[Level]) -> String {
+    let claimed = |clause: &Clause| levels.iter().any(|level| level.is_account() == clause.level.is_account());
     let mut out =
         "# Statements of the operator, with name and date, where no test can decide. `holds = false` makes the clause fail.\n"
             .to_owned();
-    for clause in catalogue.clauses.iter().filter(|clause| clause.role == role && clause.how == How::Attested) {
+    for clause in catalogue.clauses.iter().filter(|clause| clause.role == role && clause.how == How::Attested && claimed(clause))
+    {
         out.push_str(&format!("#\n# {}\n# [attest.\"{}\"]\n", clause.statement, clause.id));
         out.push_str("# statement = \"How the product meets it.\"\n# by = \"Name\"\n# date = \"YYYY-MM-DD\"\n");
     }

@@ -2,6 +2,7 @@
 
 pub mod docs;
 pub mod doctor;
+mod doctor_accounts;
 mod doctor_app;
 mod doctor_local;
 mod doctor_login;
@@ -10,9 +11,11 @@ pub mod explain;
 mod explain_exchange;
 pub mod filter;
 pub mod init;
+mod init_accounts;
 mod init_app;
 mod init_file;
 mod init_print;
+mod init_scim;
 mod keys_file;
 pub mod list;
 pub mod needs;
@@ -23,6 +26,7 @@ pub mod run;
 pub mod selftest;
 pub mod serve;
 mod serve_app;
+mod serve_scim;
 pub mod shared;
 pub mod text;
 
@@ -51,9 +55,9 @@ pub enum Command {
     List(list::ListArgs),
     /// Explain clauses: what is demanded, how it is tested, what to do; with --report what a run saw
     Explain(explain::ExplainArgs),
-    /// Write a commented target file from an issuer URL, and print what to register there
+    /// Write a commented target file from the URL of an issuer, a page or a SCIM service provider, and print what to register there
     Init(init::InitArgs),
-    /// Check target file, network, TLS, clock, browser, login and hooks; gives advice, never a verdict
+    /// Check target file, network, TLS, clock, browser, login, SCIM and hooks; gives advice, never a verdict
     Doctor(doctor::DoctorArgs),
     /// Start a reference peer to play with
     Serve(serve::ServeArgs),

@@ -35,13 +35,19 @@ const FIRST_PORT: u16 = 20_000;
 /// How many are tried.
 const PORTS: u16 = 10_000;
 
-/// An address for the suite's SCIM server, which starts after the service that has to know it. Never the same one twice in a process.
-fn free_address() -> String {
+/// The first of so many free ports in a row, for who starts after the service that has to know them. Never the same ones twice in a process.
+pub fn free_ports(count: u16) -> Option<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or_default();
-    let candidates = (0..PORTS).map(|_| FIRST_PORT + (start + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS) % PORTS);
-    let mut addresses = candidates.map(|port| format!("127.0.0.1:{port}"));
-    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap_or_else(|| "127.0.0.1:0".into())
+    // Processes that were started one after the other must not choose from the same few ports.
+    let start = u16::try_from(std::process::id().wrapping_mul(8) % u32::from(PORTS)).unwrap_or_default();
+    let free = |first: &u16| (*first..first + count).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let mut candidates = (0..PORTS).map(|_| FIRST_PORT + (start + NEXT.fetch_add(count, Ordering::Relaxed) % PORTS) % PORTS);
+    candidates.find(free)
+}
+
+/// An address for the suite's SCIM server.
+fn free_address() -> String {
+    format!("127.0.0.1:{}", free_ports(1).unwrap_or_default())
 }
 
 impl Embedded {
@@ -54,24 +60,14 @@ impl Embedded {
             .map_err(|error| ListenFault::Bind { address: DIRECTORY.into(), source: std::io::Error::other(error.to_string()) })?;
         let scim_listen = free_address();
         let settings = Settings {
-            scim_url: Some(SCIM_URL.into()),
             credential: Credential::Assertion { issuer: ISSUER.into(), client_id: CLIENT_ID.into(), key },
             commands_url: Some(COMMANDS_URL.into()),
-            client_id: "suite-main".into(),
-            tenant: TENANT.into(),
             resolve: BTreeMap::from([(format!("{}:443", ISSUER.trim_start_matches("https://")), scim_listen.clone())]),
-            timeout: Duration::from_secs(TIMEOUT_S),
             roots: vec![ca.der().to_vec()],
-            lapses: lapses.to_vec(),
-            listen: "127.0.0.1:0".into(),
-            origin: DIRECTORY.into(),
-            ca: ca.clone(),
-            hook_token: self.secrets.get("embedded:hook-token").cloned().unwrap_or_default(),
+            ..self.settings(SCIM_URL, &ca, lapses)
         };
-        let provisioning = self.op.provision(settings).await?;
+        self.start(settings).await?;
         let target = &mut self.target;
-        let host = DIRECTORY.trim_start_matches("https://");
-        target.network.resolve.insert(format!("{host}:443"), provisioning.addr.to_string());
         target.target.bindings.push("scim".into());
         target.counterpart.scim_url = SCIM_URL.into();
         target.counterpart.scim_listen = scim_listen;
@@ -92,9 +88,58 @@ impl Embedded {
         target.lifecycle = Lifecycle { group_ways: ways.clone(), role_ways: ways, ..Lifecycle::default() };
         target.hooks.extend(hooks());
         target.attest.extend(attestations());
+        Ok(())
+    }
+
+    /// Starts to provision into a SCIM server that is not the suite's, with these defects. The target says nothing of it but where the hooks are.
+    ///
+    /// # Errors
+    /// Its endpoint cannot be opened, or a setting cannot be used.
+    pub async fn provision_into(&mut self, server: Elsewhere, ca: Arc<TestCa>, lapses: &[Lapse]) -> Result<(), ListenFault> {
+        let Elsewhere { url, token, roots, resolve } = server;
+        let settings = Settings { credential: Credential::Bearer(token), resolve, roots, ..self.settings(&url, &ca, lapses) };
+        self.start(settings).await
+    }
+
+    /// Those of every server.
+    fn settings(&self, scim_url: &str, ca: &Arc<TestCa>, lapses: &[Lapse]) -> Settings {
+        Settings {
+            scim_url: Some(scim_url.into()),
+            credential: Credential::Bearer(String::new()),
+            commands_url: None,
+            client_id: "suite-main".into(),
+            tenant: TENANT.into(),
+            resolve: BTreeMap::new(),
+            timeout: Duration::from_secs(TIMEOUT_S),
+            roots: Vec::new(),
+            lapses: lapses.to_vec(),
+            listen: "127.0.0.1:0".into(),
+            origin: DIRECTORY.into(),
+            ca: ca.clone(),
+            hook_token: self.secrets.get("embedded:hook-token").cloned().unwrap_or_default(),
+        }
+    }
+
+    async fn start(&mut self, settings: Settings) -> Result<(), ListenFault> {
+        let provisioning = self.op.provision(settings).await?;
+        let host = DIRECTORY.trim_start_matches("https://");
+        self.target.network.resolve.insert(format!("{host}:443"), provisioning.addr.to_string());
         self.provisioning = Some(provisioning);
         Ok(())
     }
+}
+
+/// A SCIM server that is not the suite's.
+#[derive(Clone, Debug)]
+pub struct Elsewhere {
+    /// Its URL, without a slash at its end.
+    pub url: String,
+    /// The bearer token for it.
+    pub token: String,
+    /// Authorities trusted besides the public ones, DER.
+    pub roots: Vec<Vec<u8>>,
+    /// Where its host is, instead of asking DNS: `host:port` and `address:port`.
+    pub resolve: BTreeMap<String, String>,
 }
 
 /// The actions with the members of their bodies, each filled from the placeholder of its name.

@@ -421,14 +421,3 @@ pub struct RunFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_incomplete: Option<bool>,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_target_files_to_copy_are_read() {
-        let target: Target = toml::from_str(include_str!("../../profiles/targets/keycloak.toml")).unwrap();
-        assert!(target.idp.is_some_and(|idp| idp.users.len() == 2));
-    }
-}

@@ -158,7 +158,7 @@ impl Stage {
 }
 
 /// The metadata URL of an issuer: the well-known part stands before the issuer's path (RFC 8414 3.1).
-fn inserted(issuer: &str, name: &str) -> String {
+pub fn inserted(issuer: &str, name: &str) -> String {
     match url::Url::parse(issuer) {
         Ok(url) => {
             let origin = url.origin().ascii_serialization();

@@ -66,7 +66,7 @@ pub fn embedded_run() -> &'static Path {
     dir
 }
 
-/// `serve idp`, until it is dropped.
+/// `serve`, until it is dropped.
 pub struct Served {
     child: Child,
     home: tempfile::TempDir,
@@ -76,8 +76,12 @@ pub struct Served {
 
 impl Served {
     pub fn start(more: &[&str]) -> Served {
+        Served::peer("idp", more)
+    }
+
+    pub fn peer(peer: &str, more: &[&str]) -> Served {
         let home = tempfile::tempdir().unwrap();
-        let args = [&["serve", "idp", "--dir", "op"], more].concat();
+        let args = [&["serve", peer, "--dir", "op"], more].concat();
         let mut child = command(home.path(), &args).stdout(Stdio::piped()).spawn().unwrap();
         let mut told = String::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {

@@ -94,6 +94,11 @@ fn a_jwt_is_exchanged_for_a_token(seen: &Seen) -> Judgement {
         let all: Vec<String> =
             seen.forms.iter().map(|(form, answer)| format!("{}: {}", form.what(), answer.describe())).collect();
         let cites: Vec<ExchangeId> = seen.forms.iter().map(|(_, answer)| answer.cite.clone()).collect();
+        if seen.forms.iter().any(|(_, answer)| is_about_the_client(&answer.error)) {
+            let why = "the suite's client or its key may not be registered there (scim.client_id, counterpart.keys)";
+            return Judgement::undecided(format!("the token endpoint refuses this client: {why} ({})", all.join("; ")))
+                .cite(&cites);
+        }
         return Judgement::broken(format!("neither form of RFC 7523 works ({})", all.join("; "))).cite(&cites);
     };
     if !answer.token_type.eq_ignore_ascii_case("bearer") {
@@ -104,6 +109,12 @@ fn a_jwt_is_exchanged_for_a_token(seen: &Seen) -> Judgement {
     }
     found.saw(&told(answer));
     found.conclude(format!("{} gives a bearer token with expires_in", form.what()))
+}
+
+/// Does the error (RFC 6749 5.2) say that the form is known, and this client or its assertion is not? Without a client that works nobody can
+/// tell a key that was not registered from a server that verifies wrongly.
+fn is_about_the_client(error: &str) -> bool {
+    matches!(error, "invalid_client" | "unauthorized_client" | "invalid_grant")
 }
 
 fn bad_assertions_are_refused(seen: &Seen) -> Judgement {

@@ -73,7 +73,16 @@ fn what_the_applications_server_does_is_judged() {
         ("expired-token", |seen| seen.expiry = None, Undecided),
         ("expired-token", |seen| seen.layout = ScimAuth::Bearer, Broken),
         ("jwt-assertion-exchange", |_| (), Pass),
-        ("jwt-assertion-exchange", |seen| seen.forms[0].1 = refusal(), Broken),
+        ("jwt-assertion-exchange", |seen| seen.forms[0].1 = refusal(), Undecided),
+        (
+            "jwt-assertion-exchange",
+            |seen| {
+                for (_, answer) in &mut seen.forms {
+                    *answer = TokenAnswer { error: "unsupported_grant_type".into(), ..refusal() };
+                }
+            },
+            Broken,
+        ),
         ("jwt-assertion-exchange", |seen| seen.forms[0].1 = TokenAnswer { status: 503, ..refusal() }, Undecided),
         ("jwt-assertion-exchange", |seen| seen.forms[0].1.expires_in = None, Broken),
         ("jwt-assertion-checks", |_| (), Pass),
