@@ -93,6 +93,8 @@ impl Flaw {
         let usual = match self {
             Flaw::Scim(_) => "scim-*",
             Flaw::App(_) if accounts => "account-*",
+            // Users who come and go; what else happens is the affair of the scenario that decides.
+            Flaw::Provision(_) => "provision-*er",
             _ => return Vec::new(),
         };
         [usual.to_owned()].into_iter().chain(own_suite(self.clause()).map(|suite| suite.id().to_owned())).collect()

@@ -120,7 +120,7 @@ async fn mismatch(course: &Course<'_>, seen: &mut Seen) -> Option<User> {
         // Once the metadata was fetched, a token request would follow at once.
         let fetched = || course.receiver.log().any(mark, |entry| entry.door == Door::Metadata) || course.deprovisioned(&id);
         course.wait("the metadata to be fetched", fetched).await;
-        course.wait_for("a token request", course.stage.world.patience(10), || asked() || course.deprovisioned(&id)).await;
+        course.wait_for("a token request", course.watch(10), || asked() || course.deprovisioned(&id)).await;
         let entries = course.receiver.log().since(mark, |entry| entry.door == Door::Metadata);
         let from = entries.first().map(|entry| entry.number);
         let tokens = from.map(|from| course.receiver.log().since(from, |entry| entry.door == Door::Token)).unwrap_or_default();
@@ -153,7 +153,7 @@ async fn certificates(course: &Course<'_>, seen: &mut Seen) -> Result<User, Stri
             front.switch(face).await;
         }
         // Connections are no requests: looked at every second, the first attempt within a cycle, further ones sooner.
-        let limit = if face == Face::SelfSigned { course.cycle() } else { course.stage.world.patience(ATTEMPT_S) };
+        let limit = if face == Face::SelfSigned { course.cycle() } else { course.patience(ATTEMPT_S) };
         let until = std::time::Instant::now() + limit;
         let ended = |from: u64| {
             front
