@@ -56,7 +56,7 @@ impl Scenario for Groups {
         }
         let name = |kind: &str| format!("Suite {kind} {}", stage.world.run_id);
         let groups: BTreeMap<&str, (String, Vec<&str>)> = BTreeMap::from([
-            ("add", (name("added"), vec!["group-a", "group-disabled"])),
+            ("add", (name("added"), vec!["group-a", "group-b", "group-disabled"])),
             ("remove", (name("removed"), vec!["group-a", "group-b", "group-c"])),
             ("delete", (name("deleted"), vec!["group-a"])),
         ]);
