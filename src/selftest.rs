@@ -18,11 +18,9 @@ use crate::set_stage::Browser;
 use crate::suites;
 
 /// Peers at a time. Most of the time each of them waits, for a clock or for a session that a defect keeps alive.
-const AT_ONCE: usize = 36;
-/// Identity services at a time that provision: they work more than they wait.
-const PROVISIONING: usize = 10;
-/// Files that the peers of one defect and the suite's own endpoints keep open, at most.
-const FILES: usize = 56;
+const PEERS: Lane = Lane { most: 36, files: 56, quarters: 3 };
+/// The same of identity services that provision: they work more than they wait, over up to 32 connections that have four ends each.
+const PROVISIONING: Lane = Lane { most: 10, files: 176, quarters: 1 };
 /// Seconds for which the effect of a command is waited for, about.
 const POLLED_S: u64 = 60;
 
@@ -122,20 +120,31 @@ pub async fn matrix(
         });
         rows.buffer_unordered(width).collect::<Vec<_>>()
     };
-    let width = at_once();
-    let (lapses, others) = join(lane(lapses, Level::Al3, width.min(PROVISIONING)), lane(others, Level::Sl2, width)).await;
+    let (lapses, others) = join(lane(lapses, Level::Al3, PROVISIONING.width()), lane(others, Level::Sl2, PEERS.width())).await;
     let mut rows = lapses.into_iter().chain(others).collect::<Result<Vec<Row>, Error>>()?;
     let place = |row: &Row| catalogue.clauses.iter().position(|clause| base(&clause.id) == row.clause);
     rows.sort_by_key(place);
     Ok(rows)
 }
 
-/// As many as the limit of open files allows, where it can be read.
-fn at_once() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    soft.map_or(AT_ONCE, |files| (files / FILES).clamp(4, AT_ONCE))
+/// Peers that are played side by side.
+struct Lane {
+    /// At a time, at most.
+    most: usize,
+    /// Files that the peers of one defect and the suite's own endpoints keep open, at most.
+    files: usize,
+    /// Of the files that may be open, four quarters, this lane has so many.
+    quarters: usize,
+}
+
+impl Lane {
+    /// As many as the limit of open files allows, where it can be read.
+    fn width(&self) -> usize {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let soft: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        soft.map_or(self.most, |files| (files / 4 * self.quarters / self.files).clamp(1, self.most))
+    }
 }
 
 async fn one(
