@@ -215,4 +215,16 @@ mod tests {
         assert!(held);
         assert_eq!(log.mark(), 1);
     }
+
+    #[tokio::test]
+    async fn time_in_which_nothing_can_run_does_not_count() {
+        let log = Log::default();
+        let busy = async {
+            std::thread::sleep(TICK * 4);
+            tokio::time::sleep(TICK / 4).await;
+            log.push(super::super::tests::entry("GET", "/Users", "anna"));
+        };
+        let (held, ()) = tokio::join!(log.wait(TICK * 2, || log.mark() == 1), busy);
+        assert!(held);
+    }
 }

@@ -88,7 +88,7 @@ pub(super) fn all_ways_say_the_same_groups(seen: &Seen) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SignIn;
+    use super::super::{Disabled, SignIn};
     use super::*;
     use crate::model::Call;
     use crate::suite::Scenario;
