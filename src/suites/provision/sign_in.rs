@@ -81,6 +81,8 @@ impl Scenario for SignIn {
     const ID: &'static str = "provision-sign-in";
     const TITLE: &'static str = "compares sign-ins with what is provisioned, and signs in as a disabled user";
     const AFTER: &'static [&'static str] = &[
+        // It takes away most commands for a while, for everybody.
+        "provision-commands",
         "idp-login",
         "idp-acr",
         "idp-admin",
@@ -248,8 +250,8 @@ async fn tokens(
     Ok(())
 }
 
-/// Do the ways that bring groups to the application show so many groups of the user? A way that has not told of the user at all is not
-/// waited for.
+/// Do the ways that bring groups to the application show so many groups of the user? Commands that name no group of the user at all are
+/// not waited for: they may not be sent for this one.
 fn everywhere(course: &Course<'_>, user: &User, count: usize) -> bool {
     let ways = &course.stage.world.target.lifecycle.group_ways;
     let by_scim = || course.account(user).is_some_and(|id| course.receiver.engine().groups_of(&id).len() >= count);
