@@ -91,11 +91,17 @@ impl Flaw {
     pub fn scenarios(self) -> Vec<String> {
         let accounts = self.clause().starts_with("al");
         let usual = match self {
-            Flaw::Scim(_) => "scim-*",
-            Flaw::App(_) if accounts => "account-*",
+            Flaw::Scim(_) => ["scim-*"].as_slice(),
+            Flaw::App(_) if accounts => ["account-*"].as_slice(),
+            // Users who come and go, and what the deciding scenario does with them.
+            Flaw::Provision(_) => ["provision-joiner", "provision-leaver"].as_slice(),
             _ => return Vec::new(),
         };
-        [usual.to_owned()].into_iter().chain(own_suite(self.clause()).map(|suite| suite.id().to_owned())).collect()
+        usual
+            .iter()
+            .map(|pattern| (*pattern).to_owned())
+            .chain(own_suite(self.clause()).map(|suite| suite.id().to_owned()))
+            .collect()
     }
 }
 

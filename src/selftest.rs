@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -17,9 +18,9 @@ use crate::set_stage::Browser;
 use crate::suites;
 
 /// Peers at a time. Most of the time each of them waits, for a clock or for a session that a defect keeps alive.
-const AT_ONCE: usize = 36;
-/// Files that the peers of one defect and the suite's own endpoints keep open, at most.
-const FILES: usize = 56;
+const PEERS: Lane = Lane { most: 36, files: 56, quarters: 3 };
+/// The same of identity services that provision: they work more than they wait, over up to 32 connections that have four ends each.
+const PROVISIONING: Lane = Lane { most: 10, files: 176, quarters: 1 };
 /// Seconds for which the effect of a command is waited for, about.
 const POLLED_S: u64 = 60;
 
@@ -73,12 +74,6 @@ pub fn flaws(catalogue: &Catalogue) -> Vec<Flaw> {
     Flaw::all().filter(|flaw| decided.contains(flaw.clause()) && !informs(flaw.clause())).collect()
 }
 
-/// Is the defect of this clause played without being asked for by name? Those of a provisioning identity service are not: its
-/// scenarios go by the clock, which a machine full of other peers does not keep.
-pub fn by_default(clause: &str) -> bool {
-    !(clause.starts_with("al") && clause.split('.').nth(1) == Some("idp"))
-}
-
 /// Clauses that only requests in large numbers decide.
 const LOADED: [&str; 3] = ["al1.app.rate-limit-429", "al2.idp.group-large", "al3.app.role-limit"];
 
@@ -104,46 +99,52 @@ pub async fn matrix(
         }
     }
     let materials = Materials::make()?;
-    // By themselves, because the waits for a provisioning identity service are short here.
-    let accounts = one(catalogue, None, &[Level::Al3], &materials, &allowed).await?;
-    told(&accounts);
-    let mut defects: Vec<Option<Flaw>> = vec![None];
-    defects.extend(flaws(catalogue).into_iter().filter(|flaw| wanted(flaw.clause())).map(Some));
+    let defects: Vec<Flaw> = flaws(catalogue).into_iter().filter(|flaw| wanted(flaw.clause())).collect();
+    let (lapses, others): (Vec<Flaw>, Vec<Flaw>) = defects.into_iter().partition(|flaw| matches!(flaw, Flaw::Provision(_)));
     // Those that wait longest start first, so that their waits overlap with everything else.
-    let wait = |defect: &Option<Flaw>| {
-        let Some(flaw) = defect else { return u64::MAX };
-        match of_base(catalogue, flaw.clause()) {
-            // A session that a command should have ended is looked at until the time for that is over.
-            Some(clause) if clause.id.contains('@') => clause.wait_s.max(POLLED_S),
-            clause => clause.map_or(0, |clause| clause.wait_s),
-        }
+    let wait = |flaw: &Flaw| match of_base(catalogue, flaw.clause()) {
+        // A session that a command should have ended is looked at until the time for that is over.
+        Some(clause) if clause.id.contains('@') => clause.wait_s.max(POLLED_S),
+        clause => clause.map_or(0, |clause| clause.wait_s),
     };
-    defects.sort_by_key(|defect| std::cmp::Reverse(wait(defect)));
-    let rows = stream::iter(defects).map(|defect| {
+    // A defect is looked for in its own track, and so is conformance.
+    let level = |flaw: Flaw| if flaw.clause().starts_with("al") { Level::Al3 } else { Level::Sl2 };
+    let lane = |mut flaws: Vec<Flaw>, conforming: Level, width: usize| {
+        flaws.sort_by_key(|flaw| std::cmp::Reverse(wait(flaw)));
+        let peers = [(None, conforming)].into_iter().chain(flaws.into_iter().map(move |flaw| (Some(flaw), level(flaw))));
         let (materials, allowed) = (&materials, &allowed);
-        async move {
-            // A defect is looked for in its own track.
-            let accounts = defect.is_some_and(|flaw| flaw.clause().starts_with("al"));
-            let level = if accounts { Level::Al3 } else { Level::Sl2 };
+        let rows = stream::iter(peers).map(move |(defect, level)| async move {
             let row = one(catalogue, defect, &[level], materials, allowed).await?;
             told(&row);
             Ok::<Row, Error>(row)
-        }
-    });
-    let rows: Vec<Result<Row, Error>> = rows.buffer_unordered(at_once()).collect().await;
-    let mut rows = rows.into_iter().collect::<Result<Vec<Row>, Error>>()?;
-    rows.push(accounts);
+        });
+        rows.buffer_unordered(width).collect::<Vec<_>>()
+    };
+    let (lapses, others) = join(lane(lapses, Level::Al3, PROVISIONING.width()), lane(others, Level::Sl2, PEERS.width())).await;
+    let mut rows = lapses.into_iter().chain(others).collect::<Result<Vec<Row>, Error>>()?;
     let place = |row: &Row| catalogue.clauses.iter().position(|clause| base(&clause.id) == row.clause);
     rows.sort_by_key(place);
     Ok(rows)
 }
 
-/// As many as the limit of open files allows, where it can be read.
-fn at_once() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    soft.map_or(AT_ONCE, |files| (files / FILES).clamp(4, AT_ONCE))
+/// Peers that are played side by side.
+struct Lane {
+    /// At a time, at most.
+    most: usize,
+    /// Files that the peers of one defect and the suite's own endpoints keep open, at most.
+    files: usize,
+    /// Of the files that may be open, four quarters, this lane has so many.
+    quarters: usize,
+}
+
+impl Lane {
+    /// As many as the limit of open files allows, where it can be read.
+    fn width(&self) -> usize {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let soft: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        soft.map_or(self.most, |files| (files / 4 * self.quarters / self.files).clamp(1, self.most))
+    }
 }
 
 async fn one(

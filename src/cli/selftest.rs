@@ -7,12 +7,12 @@ use clap::{Args, ValueEnum};
 use super::shared::{catalogue, stdout_style};
 use crate::catalogue::glob;
 use crate::error::{Error, exit};
-use crate::selftest::{Row, by_default, markdown, matrix};
+use crate::selftest::{Row, markdown, matrix};
 
 /// Arguments of `selftest`.
 #[derive(Clone, Debug, Args)]
 pub struct SelftestArgs {
-    /// Only defects of clauses whose id or slug matches. Repeatable. Without it all but those of al?.idp, which are played by name
+    /// Only defects of clauses whose id or slug matches. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub clause: Vec<String>,
     /// What to print at the end
@@ -40,7 +40,7 @@ pub async fn selftest(args: SelftestArgs, profiles: Option<&Path>) -> Result<u8,
     let wanted = |id: &str| {
         let slug = id.rsplit('.').next().unwrap_or(id);
         let named = || args.clause.iter().any(|pattern| glob(pattern, id) || glob(pattern, slug));
-        if args.clause.is_empty() { by_default(id) } else { named() }
+        args.clause.is_empty() || named()
     };
     let told = |row: &Row| {
         let name = if row.clause.is_empty() { "conforming peer" } else { &row.clause };

@@ -25,8 +25,8 @@ pub const COMMANDS_URL: &str = "https://scim.ipsie-conform.test/commands";
 pub const DIRECTORY: &str = "https://directory.ipsie-conform.test";
 /// The SCIM client's identifier at the suite's authorization server.
 pub const CLIENT_ID: &str = "reference-provisioning";
-/// Seconds until an answer counts as lost.
-const TIMEOUT_S: u64 = 5;
+/// Seconds until an answer counts as lost. Faults close the connection, so that nobody waits so long for them.
+const TIMEOUT_S: u64 = 30;
 /// Seconds a hook waits for what it causes; then it answers all the same.
 const SYNC_S: u64 = 2;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::Provisioner;
 use super::channel::pause;
@@ -21,6 +21,8 @@ const LIFETIME_S: i64 = 60;
 const ATTEMPTS: u32 = 5;
 /// Commands in a row that one change may need: a conflict, then reactivate, then maintain.
 const STEPS: usize = 4;
+/// Commands on their way at a time: each takes a connection, and a change of a group may concern thousands of users.
+const PARALLEL: usize = 16;
 /// Repetitions under defects.
 const REPEATS: usize = 6;
 /// Claims of account commands, as announced.
@@ -32,6 +34,7 @@ pub struct Commands {
     endpoint: String,
     http: RwLock<reqwest::Client>,
     known: Mutex<Known>,
+    slots: Semaphore,
 }
 
 /// What the last exchange of metadata gave.
@@ -46,7 +49,12 @@ struct Known {
 impl Commands {
     /// To this endpoint.
     pub fn new(endpoint: &str, http: reqwest::Client) -> Self {
-        Commands { endpoint: endpoint.to_owned(), http: RwLock::new(http), known: Mutex::default() }
+        Commands {
+            endpoint: endpoint.to_owned(),
+            http: RwLock::new(http),
+            known: Mutex::default(),
+            slots: Semaphore::new(PARALLEL),
+        }
     }
 
     /// The token of the last metadata command.
@@ -114,6 +122,7 @@ impl Provisioner {
     async fn send(&self, commands: &Commands, command: &str, more: &Value, stream: bool) -> Result<Answer, String> {
         let mut why = String::new();
         for attempt in 0..ATTEMPTS {
+            let slot = commands.slots.acquire().await;
             // A new token each time: the endpoint may have seen the last one.
             let now = Timestamp::now().as_second();
             let mut claims = json!({
@@ -142,6 +151,7 @@ impl Provisioner {
                 Ok(answer) => why = answer.describe(),
                 Err(lost) => why = lost,
             }
+            drop(slot);
             tokio::time::sleep(pause(attempt)).await;
         }
         Err(why)

@@ -16,6 +16,8 @@ use crate::counterpart::scim_client::{Call, GROUP, add, quoted, remove, replace}
 const BATCH: usize = 500;
 /// Members that are pushed under a defect.
 const CUT: usize = 1000;
+/// Members from which on nobody is added any more, under a defect.
+const CLOSED: usize = 3;
 /// Attempts to create a group.
 const ATTEMPTS: u32 = 6;
 
@@ -137,7 +139,7 @@ impl Provisioner {
     ) -> Result<bool, String> {
         let path = format!("/Groups/{}", segment(&link.0));
         let mut new: Vec<String> = wanted.difference(&link.1).cloned().collect();
-        if self.has(Lapse::GroupMemberAdded) && !link.1.is_empty() {
+        if self.has(Lapse::GroupMemberAdded) && link.1.len() >= CLOSED {
             new.clear();
         }
         let old: Vec<String> = link.1.difference(wanted).cloned().collect();

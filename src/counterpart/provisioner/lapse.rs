@@ -61,7 +61,7 @@ lapses! {
     HonoursTooManyRequests = "al1.idp.honours-429",
     /// After 503, a time-out or a reset nothing is repeated.
     RetriesUnavailable = "al1.idp.retries-503",
-    /// After a lost answer to a change the user is posted again, under another name where the first is taken.
+    /// After a lost answer to a change the user is posted again, without a look, before the change is repeated.
     LostResponseSafe = "al1.idp.lost-response-safe",
     /// A 404 on deactivation makes the user again.
     NotFoundIsDone = "al1.idp.404-is-done",
@@ -93,7 +93,7 @@ lapses! {
     UpdateMinimalHarm = "al2.idp.update-minimal-harm",
     /// A new user name is posted as a new user.
     UsernameChangeKeepsAccount = "al2.idp.username-change-keeps-account",
-    /// Index pages beyond the first are not read.
+    /// Index pages of users beyond the first are not read, and nobody is looked up in their place.
     InitialAndFullSync = "al2.idp.initial-and-full-sync",
     /// startIndex is sent to servers that page by cursor only.
     CursorSupport = "al2.idp.cursor-support",
@@ -105,7 +105,7 @@ lapses! {
     NoDuplicatesUnderRace = "al2.idp.no-duplicates-under-race",
     /// Groups are pushed from the second member on.
     GroupCreatePush = "al2.idp.group-create-push",
-    /// Members who join a group that has members already are not pushed.
+    /// Members who join a group of three or more are not pushed.
     GroupMemberAdded = "al2.idp.group-member-added",
     /// Members are removed with path `members` and a value.
     GroupMemberRemoved = "al2.idp.group-member-removed",

@@ -26,6 +26,7 @@ mod users;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -106,6 +107,12 @@ pub struct Provisioning {
     _server: AsyncServer,
 }
 
+impl Drop for Provisioning {
+    fn drop(&mut self) {
+        self.inner.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
 impl std::fmt::Debug for Provisioning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Provisioning({} at {})", self.inner.settings.origin, self.addr)
@@ -153,6 +160,8 @@ struct Provisioner {
     halted: Mutex<Option<Instant>>,
     /// Where it was last told to find the application by a hook.
     receiver: Mutex<(String, String)>,
+    /// It was dropped: jobs that are left are not begun any more.
+    stopped: AtomicBool,
 }
 
 impl Provisioner {
@@ -181,6 +190,7 @@ impl Provisioner {
             turns: Mutex::default(),
             halted: Mutex::default(),
             receiver: Mutex::default(),
+            stopped: AtomicBool::new(false),
         })
     }
 
@@ -212,7 +222,7 @@ impl Provisioner {
         Box::pin(async move {
             let turn = this.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(job).or_default().clone();
             let _turn = turn.lock().await;
-            if this.is_halted() {
+            if this.stopped.load(Ordering::Relaxed) || this.is_halted() {
                 return;
             }
             match job {

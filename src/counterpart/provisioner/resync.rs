@@ -67,6 +67,8 @@ impl Provisioner {
         for (key, link) in linked {
             let actual = match found.get(&link.id) {
                 Some(resource) => Some(resource.clone()),
+                // A defect: who is not on the page that was read is not compared.
+                None if self.has(Lapse::InitialAndFullSync) => continue,
                 // A list that was read while it changed may lack somebody.
                 None => {
                     let answer = scim.call(&Call::get(format!("/Users/{}", segment(&link.id)))).await?;

@@ -175,7 +175,9 @@ impl Provisioner {
             let answer = scim.call_once(&Call::post("/Users", &wanted.resource())).await?;
             return if answer.ok() { self.created(scim, key, &answer, wanted).await } else { Err(answer.describe()) };
         }
-        if wanted.active && link.pushed.user_name != wanted.user_name && self.has(Lapse::UsernameChangeKeepsAccount) {
+        // Another case is no new name (RFC 7643 4.1.1).
+        let renamed = !link.pushed.user_name.eq_ignore_ascii_case(&wanted.user_name);
+        if wanted.active && renamed && self.has(Lapse::UsernameChangeKeepsAccount) {
             return self.post_anyhow(scim, key, wanted).await;
         }
         let mut operations = link.pushed.changes(wanted, !self.has(Lapse::ProfileAttributeCleared));
@@ -185,7 +187,6 @@ impl Provisioner {
         if !operations.is_empty() {
             let answer = self.change(scim, &link, wanted, &operations).await;
             match answer {
-                Err(_) if self.has(Lapse::LostResponseSafe) => return self.post_anyhow(scim, key, wanted).await,
                 Err(why) => return Err(why),
                 Ok(answer) if answer.status == 404 => {
                     self.set_link(key, None);
@@ -229,7 +230,13 @@ impl Provisioner {
             return scim.call(&Call::send("PUT", path, &resource)).await;
         }
         let call = Call::patch(path, operations);
-        if self.has(Lapse::LostResponseSafe) { scim.call_once(&call).await } else { scim.call(&call).await }
+        if self.has(Lapse::LostResponseSafe) {
+            if let Ok(answer) = scim.call_once(&call).await {
+                return Ok(answer);
+            }
+            let _ = scim.call_once(&Call::post("/Users", &wanted.resource())).await;
+        }
+        scim.call(&call).await
     }
 
     /// Roles of an active account. One that is refused is a problem of this user alone.

@@ -1,7 +1,7 @@
 //! Every request that reached the receiver, to be waited for and looked at.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::watch;
@@ -122,6 +122,10 @@ impl Entry {
     }
 }
 
+/// How often the clock is looked at while something is waited for. A look that comes late counts as this time all the same: what made it
+/// late, a busy machine, makes the peer late as well.
+const TICK: Duration = Duration::from_millis(100);
+
 /// The log. Share it behind an `Arc`.
 #[derive(Debug)]
 pub struct Log {
@@ -168,19 +172,27 @@ impl Log {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().skip(mark).any(fits)
     }
 
-    /// Looks whenever a request arrived, until it holds or the deadline has passed; answers whether it holds.
-    pub async fn wait(&self, until: Instant, mut holds: impl FnMut() -> bool) -> bool {
+    /// Looks whenever a request arrived, until it holds or so much time has passed; answers whether it holds. Time in which this process
+    /// could not run does not count.
+    pub async fn wait(&self, limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let mut count = self.count.subscribe();
+        let mut left = limit;
         loop {
             count.borrow_and_update();
             if holds() {
                 return true;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
+            loop {
+                if left.is_zero() {
+                    return false;
+                }
+                let (from, step) = (Instant::now(), left.min(TICK));
+                let stirred = tokio::time::timeout(step, count.changed()).await.is_ok();
+                left = left.saturating_sub(from.elapsed().min(step));
+                if stirred {
+                    break;
+                }
             }
-            let _ = tokio::time::timeout(left, count.changed()).await;
         }
     }
 }
@@ -189,21 +201,30 @@ impl Log {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::time::Duration;
 
     #[tokio::test]
     async fn it_is_waited_for_without_polling_and_never_beyond_the_deadline() {
         let log = Arc::new(Log::default());
-        let late = log.wait(Instant::now() + Duration::from_millis(30), || false).await;
+        let late = log.wait(Duration::from_millis(30), || false).await;
         assert!(!late);
         let other = log.clone();
-        let (held, ()) = tokio::join!(
-            log.wait(Instant::now() + Duration::from_secs(20), || log.any(0, |entry| entry.names("ANNA"))),
-            async move {
+        let (held, ()) =
+            tokio::join!(log.wait(Duration::from_secs(20), || log.any(0, |entry| entry.names("ANNA"))), async move {
                 other.push(super::super::tests::entry("GET", "/Users", "anna"));
-            }
-        );
+            });
         assert!(held);
         assert_eq!(log.mark(), 1);
+    }
+
+    #[tokio::test]
+    async fn time_in_which_nothing_can_run_does_not_count() {
+        let log = Log::default();
+        let busy = async {
+            std::thread::sleep(TICK * 4);
+            tokio::time::sleep(TICK / 4).await;
+            log.push(super::super::tests::entry("GET", "/Users", "anna"));
+        };
+        let (held, ()) = tokio::join!(log.wait(TICK * 2, || log.mark() == 1), busy);
+        assert!(held);
     }
 }

@@ -11,7 +11,7 @@ pub mod strict;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -197,9 +197,9 @@ impl Receiver {
         *self.hall.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
     }
 
-    /// Waits until it holds or the deadline has passed; answers whether it holds. Looked at whenever a request arrived.
-    pub async fn wait(&self, until: Instant, holds: impl FnMut() -> bool) -> bool {
-        self.hall.log.wait(until, holds).await
+    /// Waits until it holds or so much time has passed; answers whether it holds. Looked at whenever a request arrived.
+    pub async fn wait(&self, limit: Duration, holds: impl FnMut() -> bool) -> bool {
+        self.hall.log.wait(limit, holds).await
     }
 
     /// The users in which this text stands (in any string, without case), as GET would show them.
@@ -263,6 +263,7 @@ fn unmanaged(engine: &Engine, run_id: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     /// An entry of the log.
     pub fn entry(method: &str, path: &str, body: &str) -> Entry {

@@ -246,7 +246,7 @@ impl Work<'_> {
         }
         let suspends = || self.about(mark, &conflict).iter().filter(|one| one.claim("command") == "suspend").count();
         if clash.is_ok() && took.contains_key("conflict") {
-            course.wait_for("repetitions after a conflict", course.stage.world.patience(REPEATS_S), || suspends() > 3).await;
+            course.wait_for("repetitions after a conflict", course.watch(REPEATS_S), || suspends() > 3).await;
         }
         seen.conflict = Repeats {
             obstacle: clash.err(),
@@ -297,7 +297,7 @@ impl Work<'_> {
 
     async fn metadata_after(&self, mark: usize, seconds: u64) -> bool {
         let came = || self.received().iter().skip(mark).any(|one| one.claim("command") == "metadata");
-        self.course.wait_for("a metadata command", self.course.stage.world.patience(seconds), came).await
+        self.course.wait_for("a metadata command", self.course.patience(seconds), came).await
     }
 
     /// Makes the identity service read the metadata again, where it has a callback endpoint.
@@ -323,12 +323,10 @@ impl Work<'_> {
         if hook.is_ok() {
             self.course.now().await;
             let first = || !self.about(mark, user).is_empty();
-            let limit = if seen.limit_known { self.course.stage.world.patience(REPEATS_S) } else { self.course.cycle() };
+            let limit = if seen.limit_known { self.course.watch(REPEATS_S) } else { self.course.cycle() };
             if self.course.wait_for("a command for a leaver", limit, first).await {
                 self.course
-                    .wait_for("repetitions of an unsupported command", self.course.stage.world.patience(REPEATS_S), || {
-                        suspends() > 2
-                    })
+                    .wait_for("repetitions of an unsupported command", self.course.watch(REPEATS_S), || suspends() > 2)
                     .await;
             }
         }

@@ -14,6 +14,12 @@ use crate::stage::hooks::{HookAnswer, Undo};
 use crate::suite::Obstacle;
 use crate::wire::jose::b64;
 
+/// Seconds for which an effect at the embedded identity service is waited for, at most. It acts at once, but not where its machine is
+/// busy with many others.
+const EMBEDDED_EFFECT_S: u64 = 20;
+/// Seconds in which the embedded identity service would have sent what must not come.
+const EMBEDDED_QUIET_S: u64 = 5;
+
 /// A directory user of the identity service.
 #[derive(Clone, Debug, Default)]
 pub struct User {
@@ -55,7 +61,17 @@ impl<'a> Course<'a> {
 
     /// Seconds a provisioning cycle is waited for.
     pub fn cycle(&self) -> Duration {
-        self.stage.world.patience(self.stage.world.target.lifecycle.cycle_s)
+        self.patience(self.stage.world.target.lifecycle.cycle_s)
+    }
+
+    /// How long something that should come within so many seconds is waited for.
+    pub fn patience(&self, seconds: u64) -> Duration {
+        Duration::from_secs(if self.stage.world.embedded { seconds.min(EMBEDDED_EFFECT_S) } else { seconds })
+    }
+
+    /// How long it is watched whether something comes that must not.
+    pub fn watch(&self, seconds: u64) -> Duration {
+        Duration::from_secs(if self.stage.world.embedded { seconds.min(EMBEDDED_QUIET_S) } else { seconds })
     }
 
     /// A directory user of this run, made by the hook `create-user` and removed by `delete-user` at the end; without that hook, one of
@@ -229,7 +245,7 @@ impl<'a> Course<'a> {
             what: what.to_owned(),
             seconds: limit.as_secs().max(1),
         });
-        let held = self.receiver.wait(from + limit, holds).await;
+        let held = self.receiver.wait(limit, holds).await;
         self.stage.waited(from.elapsed());
         held
     }

@@ -13,6 +13,8 @@ use crate::suite::{Check, Obstacle, Scenario};
 
 /// Seconds of `Retry-After`.
 const PAUSE_S: u64 = 20;
+/// The same for the embedded identity service.
+const EMBEDDED_PAUSE_S: u64 = 4;
 /// Tolerance of its measurement.
 const EARLY_S: f64 = 1.0;
 /// Requests on their way when the first was refused.
@@ -51,7 +53,7 @@ impl Scenario for Faults {
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let course = Course::open(stage)?;
-        let pause = stage.world.patience(PAUSE_S).as_secs().min(if stage.world.embedded { 2 } else { PAUSE_S });
+        let pause = if stage.world.embedded { EMBEDDED_PAUSE_S } else { PAUSE_S };
         let mut seen = Seen { pause_s: pause as f64, ..Seen::default() };
         let labels = ["faults-limited", "faults-unavailable", "faults-lost", "faults-missing", "faults-control"];
         let arrived = course.arrived(&labels).await;
@@ -108,7 +110,7 @@ impl Scenario for Faults {
             if *kind == "lost" {
                 // A repetition may come late; it is worth a little patience, not another cycle.
                 course
-                    .wait_for("a repetition", stage.world.patience(60), || {
+                    .wait_for("a repetition", course.patience(60), || {
                         course.sent(mark, id, "").iter().filter(|sent| sent.writes()).count() > 1
                     })
                     .await;

@@ -180,7 +180,7 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
                 .position(|sent| sent.fault.as_deref().is_some_and(|fault| fault.contains("lost")))
                 .is_some_and(|at| at + 1 < sent.len())
         };
-        course.wait_for("a repetition", course.stage.world.patience(60), repeated).await;
+        course.wait_for("a repetition", course.patience(60), repeated).await;
         seen.race = race.iter().map(|one| course.receiver.users_with(&one.tag).len()).collect();
         seen.race_lost =
             race.first().map(|one| course.sent(mark, &course.account(one).unwrap_or_default(), &one.tag)).unwrap_or_default();

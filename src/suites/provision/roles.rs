@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Case;
 use super::course::{Course, User};
-use crate::counterpart::scim_receiver::{Fault, Rule};
+use crate::counterpart::scim_receiver::{Fault, Rule, Sent};
 use crate::counterpart::scim_server::Role;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
@@ -125,8 +125,7 @@ async fn read(course: &Course<'_>, seen: &mut Seen, mark: usize, import: Result<
                 .await;
             let mut case = Case { cites: vec![cite], ..course.case(mark, "", "/roles", took) };
             let lists = course.receiver.log().since(mark, |entry| entry.path == "/Roles" || entry.path.starts_with("/Schemas"));
-            case.sent =
-                lists.iter().take(20).map(|entry| crate::counterpart::scim_receiver::Sent::of(entry, course.began)).collect();
+            case.sent = lists.iter().take(20).map(|entry| Sent::of(entry, course.began)).collect();
             let read = ids().len();
             case.state =
                 if read == 0 { "the roles were never read".into() } else { format!("{read} of {count} roles were read") };
@@ -206,7 +205,8 @@ impl Work<'_> {
                 })
                 .await;
         }
-        // What comes after the refusal shows whether work goes on.
+        // What is sent after the refusal shows whether work goes on, also where it is no role that the server takes.
+        let later = receiver.log().mark();
         let mut push = self.hook("map-role", "role-two", &[("role", &reader)]).await;
         if push.is_ok() {
             push = self.hook("map-role", "role-two", &[("role", &writer)]).await;
@@ -232,7 +232,12 @@ impl Work<'_> {
         seen.held.0 = self.roles("role-two");
         seen.disabled_had = !self.roles("role-disabled").is_empty();
         let control = labels.iter().any(|label| !self.roles(label).is_empty());
-        let went_on = Case { took_s: control.then_some(0.0), ..self.case(mark, "role-two", push.clone(), None) };
+        let wrote = |label: &str| {
+            let (user, id) = self.user(label);
+            course.sent(later, id, &user.tag).iter().any(Sent::writes)
+        };
+        let on = control || labels.iter().any(|label| wrote(label));
+        let went_on = Case { took_s: on.then_some(0.0), ..self.case(later, "role-two", push.clone(), None) };
         seen.cases.insert("after-refusal".into(), went_on);
         seen.cases.insert("push".into(), self.case(mark, "role-two", push, took.get("role-two").copied()));
         seen.cases.insert("group-add".into(), self.case(mark, "role-group", group, took.get("role-group").copied()));

@@ -1,6 +1,8 @@
 //! provision-sign-in: what the identity service says at a sign-in about the groups and roles that it provisions, and that a disabled user
 //! gets nothing any more.
 
+mod checks;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,10 +11,9 @@ use serde_json::Value;
 
 use super::course::{Course, User};
 use crate::counterpart::scim_receiver::TENANT;
+use crate::counterpart::scim_receiver::commands::Command;
 use crate::counterpart::token::TokenRequest;
-use crate::model::Judgement;
 use crate::model::target::Way;
-use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::stage::browser::recipe::Until;
 use crate::stage::browser::{Context, Visit};
@@ -48,7 +49,7 @@ pub struct Change {
     pub obstacle: Option<String>,
     /// Before.
     pub before: Vec<String>,
-    /// What was added: values that stand for it, any of which is right.
+    /// What was added.
     pub added: Vec<String>,
     /// What was made and is not the user's: must not be there.
     pub foreign: Vec<String>,
@@ -80,6 +81,8 @@ impl Scenario for SignIn {
     const ID: &'static str = "provision-sign-in";
     const TITLE: &'static str = "compares sign-ins with what is provisioned, and signs in as a disabled user";
     const AFTER: &'static [&'static str] = &[
+        // It takes away most commands for a while, for everybody.
+        "provision-commands",
         "idp-login",
         "idp-acr",
         "idp-admin",
@@ -104,10 +107,10 @@ impl Scenario for SignIn {
     const IN_SESSION: bool = true;
     const PROVISIONED: bool = true;
     const CHECKS: &'static [Check<Seen>] = &[
-        Check::new("al1.idp.access-ends-at-idp-too", a_disabled_user_gets_nothing),
-        Check::new("al2.idp.groups-claim", groups_in_tokens_are_fresh),
-        Check::new("al2.idp.group-sources-agree", all_ways_say_the_same_groups),
-        Check::new("al3.idp.role-claim", roles_in_tokens_are_fresh),
+        Check::new("al1.idp.access-ends-at-idp-too", checks::a_disabled_user_gets_nothing),
+        Check::new("al2.idp.groups-claim", checks::groups_in_tokens_are_fresh),
+        Check::new("al2.idp.group-sources-agree", checks::all_ways_say_the_same_groups),
+        Check::new("al3.idp.role-claim", checks::roles_in_tokens_are_fresh),
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
@@ -120,11 +123,12 @@ impl Scenario for SignIn {
             (stage.wants("al2.idp.groups-claim") || stage.wants("al2.idp.group-sources-agree")) && course.has("add-group-member");
         let roles = stage.wants("al3.idp.role-claim") && course.has("map-role");
         if groups || roles {
-            let (mine, others) = (format!("Suite mine {}", stage.world.run_id), format!("Suite others {}", stage.world.run_id));
+            // Two groups of the user's own: one alone cannot be left out among others.
+            let [mine, also, others] = ["mine", "also", "others"].map(|whose| format!("Suite {whose} {}", stage.world.run_id));
             let role = course.receiver.role("reader");
-            let outcome = tokens(&course, &mut seen, &user, (groups, roles), (&mine, &others, &role)).await;
+            let outcome = tokens(&course, &mut seen, &user, (groups, roles), ([&mine, &also], &others, &role)).await;
             seen.obstacle = outcome.err().map(|obstacle| obstacle.message);
-            for group in [&mine, &others] {
+            for group in [&mine, &also, &others] {
                 if groups && course.has("delete-group") {
                     let undo = course.undo_later("delete-group", &User::default(), &[("group", group)]);
                     stage.undo_now(undo).await;
@@ -197,7 +201,7 @@ async fn tokens(
     seen: &mut Seen,
     user: &User,
     (groups, roles): (bool, bool),
-    (mine, others, role): (&str, &str, &str),
+    (mine, others, role): ([&str; 2], &str, &str),
 ) -> Result<(), Obstacle> {
     let stage = course.stage;
     let claims = (stage.world.target.lifecycle.groups_claim.clone(), stage.world.target.lifecycle.roles_claim.clone());
@@ -206,11 +210,13 @@ async fn tokens(
     let mut change = Change { before: values(&before.0, &claims.0), cites: vec![before.1.clone()], ..Change::default() };
     let mut rolled = Change { before: values(&before.0, &claims.1), cites: vec![before.1.clone()], ..Change::default() };
     if groups {
-        for group in [mine, others] {
+        for group in [mine[0], mine[1], others] {
             course.hook("create-group", &User::default(), &[("group", group)]).await?;
         }
-        course.hook("add-group-member", user, &[("group", mine)]).await?;
-        change.added = vec![mine.to_owned()];
+        for group in mine {
+            course.hook("add-group-member", user, &[("group", group)]).await?;
+        }
+        change.added = mine.map(str::to_owned).to_vec();
         change.foreign = vec![others.to_owned()];
     }
     if roles {
@@ -219,12 +225,8 @@ async fn tokens(
         rolled.added = vec![role.to_owned()];
     }
     course.now().await;
-    if groups && stage.wants("al2.idp.group-sources-agree") && stage.world.target.lifecycle.group_ways.contains(&Way::Scim) {
-        course
-            .wait("the group by SCIM", || {
-                course.account(user).is_some_and(|id| !course.receiver.engine().groups_of(&id).is_empty())
-            })
-            .await;
+    if groups && stage.wants("al2.idp.group-sources-agree") {
+        course.wait("the groups by every way", || everywhere(course, user, mine.len())).await;
     }
     let after = id_token(stage, "sign-in after the group and the role").await?;
     change.after = values(&after.0, &claims.0);
@@ -246,6 +248,21 @@ async fn tokens(
         seen.roles = Some(rolled);
     }
     Ok(())
+}
+
+/// Do the ways that bring groups to the application show so many groups of the user? Commands that name no group of the user at all are
+/// not waited for: they may not be sent for this one.
+fn everywhere(course: &Course<'_>, user: &User, count: usize) -> bool {
+    let ways = &course.stage.world.target.lifecycle.group_ways;
+    let by_scim = || course.account(user).is_some_and(|id| course.receiver.engine().groups_of(&id).len() >= count);
+    let received = course.receiver.commands.received();
+    let told = last_groups(&received, user);
+    (!ways.contains(&Way::Scim) || by_scim()) && (!ways.contains(&Way::Commands) || told.is_none_or(|told| told.len() >= count))
+}
+
+/// The groups in the last command about the user that has any.
+fn last_groups<'a>(received: &'a [Command], user: &User) -> Option<&'a Vec<Value>> {
+    received.iter().rev().filter(|one| one.about(&user.tag)).find_map(|one| one.claims["groups"].as_array())
 }
 
 /// The user's groups by every claimed way, by display name where an id is known.
@@ -286,13 +303,11 @@ fn sets(course: &Course<'_>, user: &User, token: &[String]) -> Vec<(String, Vec<
             sorted(groups.iter().filter_map(|group| group["displayName"].as_str().map(str::to_owned)).collect()),
         ));
     }
-    if ways.contains(&Way::Commands) {
-        let last = received.iter().rev().find(|one| one.about(&user.tag) && one.claims["groups"].is_array());
-        if let Some(last) = last {
-            let groups =
-                last.claims["groups"].as_array().into_iter().flatten().filter_map(|group| group.as_str().map(str::to_owned));
-            sets.push(("commands".to_owned(), sorted(groups.map(|id| name(&id)).collect())));
-        }
+    if ways.contains(&Way::Commands)
+        && let Some(told) = last_groups(&received, user)
+    {
+        let groups = told.iter().filter_map(|group| group.as_str().map(str::to_owned));
+        sets.push(("commands".to_owned(), sorted(groups.map(|id| name(&id)).collect())));
     }
     sets
 }
@@ -358,141 +373,4 @@ async fn while_disabled(
     // A sign-in that is refused ends on a page that the recipe does not know: that is no obstacle here.
     seen.full = sign_in(stage, "full sign-in of a disabled user").await.ok().map(|(_, authz, _)| authz);
     Ok(())
-}
-
-fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
-    let Some(disabled) = seen.disabled.as_ref().filter(|disabled| disabled.done) else {
-        return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("not tried"));
-    };
-    let mut found = Findings::new();
-    match (&disabled.refresh_before, &disabled.refresh) {
-        (_, Some(after)) if after.granted() => {
-            found.broken("a refresh token of the disabled user still brings tokens", &after.cites);
-        }
-        (Some(before), Some(after)) if before.granted() && after.refused() => found.saw(&after.cites),
-        (None, _) => {}
-        (_, after) => {
-            found.undecided(format!("the refresh: {}", after.as_ref().map(TokenSeen::describe).unwrap_or_default()), &[]);
-        }
-    }
-    match &disabled.quiet {
-        Some(quiet) if quiet.outcome == Outcome::Code => {
-            found.broken("the session of the disabled user still signs in", &quiet.deciding());
-        }
-        Some(quiet) if disabled.quiet_before && (quiet.refused() || quiet.outcome == Outcome::LoginPage) => {
-            found.saw(&quiet.cites);
-        }
-        Some(quiet) => found.undecided(format!("prompt=none: {}", quiet.describe()), &quiet.cites),
-        None => found.undecided("prompt=none was not tried", &[]),
-    }
-    if let Some(full) = disabled.full.as_ref().filter(|full| full.outcome == Outcome::Code) {
-        found.broken("the disabled user can sign in", &full.deciding());
-    }
-    found.conclude("refresh, session and sign-in of the disabled user are refused")
-}
-
-fn fresh(seen: &Seen, change: Option<&Change>, what: &str) -> Judgement {
-    let Some(change) = change else { return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("not tried")) };
-    if let Some(why) = &change.obstacle {
-        return Judgement::undecided(why.as_str());
-    }
-    let new: Vec<&String> = change.after.iter().filter(|value| !change.before.contains(value)).collect();
-    let list = |all: &[String]| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-    let judgement = if change.foreign.iter().any(|foreign| change.after.contains(foreign)) {
-        Judgement::broken(format!("the token carries {what} that are not the user's"))
-    } else if change.after.iter().any(|value| change.added.contains(value)) {
-        Judgement::pass("the new one is in the token of the next sign-in, with its published value")
-    } else if !new.is_empty() && what == "groups" {
-        // Directories name groups in tokens by ids of their own.
-        Judgement::pass(format!("one more group is in the token of the next sign-in, as `{}`", new[0]))
-    } else {
-        Judgement::broken(format!("the token of the next sign-in does not follow: {what} are stale or named otherwise"))
-    };
-    judgement.expected(list(&change.added), list(&change.after)).cite(change.cites.iter().rev())
-}
-
-fn groups_in_tokens_are_fresh(seen: &Seen) -> Judgement {
-    fresh(seen, seen.groups.as_ref(), "groups")
-}
-
-fn roles_in_tokens_are_fresh(seen: &Seen) -> Judgement {
-    fresh(seen, seen.roles.as_ref(), "roles")
-}
-
-fn all_ways_say_the_same_groups(seen: &Seen) -> Judgement {
-    if seen.sets.len() < 2 {
-        return Judgement::undecided(seen.obstacle.as_deref().unwrap_or("the user's groups were seen by one way only"));
-    }
-    let told = seen
-        .sets
-        .iter()
-        .map(|(way, groups)| format!("{way}: {}", if groups.is_empty() { "none".into() } else { groups.join(", ") }));
-    let told = told.collect::<Vec<_>>().join("; ");
-    let cites = seen.groups.as_ref().map(|change| change.cites.clone()).unwrap_or_default();
-    if seen.sets.iter().all(|(_, groups)| groups.is_empty()) {
-        return Judgement::undecided("no way shows a group, so agreement proves nothing").cite(&cites);
-    }
-    if seen.sets.iter().any(|(_, groups)| *groups != seen.sets[0].1) {
-        return Judgement::broken("the ways differ").expected("the same groups", told).cite(&cites);
-    }
-    Judgement::pass(told).cite(&cites)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Call;
-    use crate::suites::blocks::examples::{authz, token};
-
-    fn good() -> Seen {
-        let change = |added: &str| Change {
-            before: vec!["all".into()],
-            added: vec![added.into()],
-            foreign: vec!["other".into()],
-            after: vec!["all".into(), added.into()],
-            ..Change::default()
-        };
-        Seen {
-            groups: Some(change("g")),
-            roles: Some(change("r")),
-            sets: vec![("token".into(), vec!["g".into()]), ("scim".into(), vec!["g".into()])],
-            disabled: Some(Disabled {
-                done: true,
-                refresh_before: Some(token(200, &["access_token"])),
-                quiet_before: true,
-                refresh: Some(token(400, &[])),
-                quiet: Some(authz(Outcome::Error)),
-                full: None,
-            }),
-            obstacle: None,
-        }
-    }
-
-    #[test]
-    fn sign_ins_in_step_pass_and_nothing_seen_decides_nothing() {
-        for check in SignIn::CHECKS {
-            assert_eq!((check.judge)(&good()).call, Call::Pass, "{}: {}", check.clause, (check.judge)(&good()).reason);
-            assert_eq!((check.judge)(&Seen::default()).call, Call::Undecided, "{}", check.clause);
-        }
-    }
-
-    #[test]
-    fn sign_ins_out_of_step_are_broken() {
-        let mut seen = good();
-        seen.groups.as_mut().unwrap().after = vec!["all".into()];
-        seen.roles.as_mut().unwrap().after = vec!["all".into(), "Reader".into()];
-        seen.sets[1].1.clear();
-        seen.disabled.as_mut().unwrap().refresh = Some(token(200, &["access_token"]));
-        for check in SignIn::CHECKS {
-            assert_eq!((check.judge)(&seen).call, Call::Broken, "{}", check.clause);
-        }
-        seen = good();
-        seen.groups.as_mut().unwrap().after.push("other".into());
-        assert_eq!(groups_in_tokens_are_fresh(&seen).call, Call::Broken);
-        seen.disabled.as_mut().unwrap().full = Some(authz(Outcome::Code));
-        assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Broken);
-        seen = good();
-        seen.disabled.as_mut().unwrap().quiet_before = false;
-        assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Undecided);
-    }
 }

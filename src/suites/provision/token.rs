@@ -152,7 +152,7 @@ impl Scenario for Tokens {
                     Ok(cite) => {
                         course.now().await;
                         let gone = || course.deprovisioned(id);
-                        let limit = course.cycle().max(stage.world.patience(RENEWAL_S));
+                        let limit = course.cycle().max(course.patience(RENEWAL_S));
                         let from = std::time::Instant::now();
                         let held = course.wait_for("a new token", limit, gone).await;
                         let took = held.then(|| from.elapsed().as_secs_f64());

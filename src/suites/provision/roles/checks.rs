@@ -89,10 +89,12 @@ pub(super) fn a_refused_role_stops_nothing(seen: &Seen) -> Judgement {
             Judgement::undecided("the users that show whether work goes on could not be played").cite(&cites)
         }
         Some(case) if case.reached() => {
-            Judgement::pass("other users' roles arrived after the refusal (that it is shown is for the operator to say)")
+            Judgement::pass("other users were provisioned after the refusal (that it is shown is for the operator to say)")
                 .cite(&cites)
         }
-        Some(case) => Judgement::broken("after the refusal no other user's role arrived").cite(cites.iter().chain(&case.cited())),
+        Some(case) => {
+            Judgement::broken("after the refusal nothing was sent about other users").cite(cites.iter().chain(&case.cited()))
+        }
         None => Judgement::undecided("nothing else was tried").cite(&cites),
     }
 }
