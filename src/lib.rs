@@ -28,6 +28,7 @@ pub mod plan;
 mod plan_accounts;
 mod plan_app;
 pub mod report;
+pub mod reach;
 pub mod run;
 pub mod selftest;
 pub mod set_app;

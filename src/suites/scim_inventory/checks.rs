@@ -470,7 +470,7 @@ fn no_secret_is_returned(seen: &Seen) -> Judgement {
     if let Some((name, exchange)) = seen.secrets.first() {
         return Judgement::broken(format!("a resource was returned with a value for `{name}`")).cite([exchange]);
     }
-    if !seen.read.ok() && !seen.created.ok() {
+    if [&seen.read, &seen.created].iter().all(|answer| !answer.ok() || answer.id().is_empty()) {
         return Judgement::undecided("no resource was returned").cite(&cites(&[&seen.read]));
     }
     Judgement::pass("no resource has a password, secret or token").cite(&cites(&[&seen.created, &seen.read]))
