@@ -65,11 +65,11 @@ fn nothing_works(base: &str, users: &Answer, config: &Answer) -> Error {
             format!("the service provider limits the rate: {at}"),
             "Wait until its limit is over, and set network.rate to the requests per second that it allows.",
         ),
-        300..400 => (
+        300..=399 => (
             format!("{at}, a redirect to `{}`", users.header("location").unwrap_or_default()),
             "Name the URL below which /Users stands itself in scim.base_url: no redirect is followed.",
         ),
-        200..300 => (
+        200..=299 => (
             format!("{at} and no JSON object (`{}`), and /ServiceProviderConfig is no better", users.media_type),
             "Name the URL below which /Users stands in scim.base_url: what is there now is no SCIM service provider.",
         ),
