@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::counterpart::scim_client::{Answer, Call};
 use crate::error::Error;
 use crate::model::target::ScimAuth;
-use crate::stage::http::Ask;
+use crate::stage::http::{Ask, too_large};
 use crate::stage::{Stage, World};
 
 /// Tries the interfaces that the plan needs. One that works is enough.
@@ -35,7 +35,7 @@ async fn scim_works(stage: &Stage) -> Result<(), Error> {
     if usable(&users) {
         return Ok(());
     }
-    if let Some(why) = &users.fault {
+    if let Some(why) = users.fault.as_ref().filter(|why| !too_large(why)) {
         return Err(Error::prerequisite(
             format!("the service provider could not be reached at {base}/Users: {why}"),
             "Check scim.base_url, and that the service provider is up and reachable from here; `ipsie-conform doctor` looks at each part.",

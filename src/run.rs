@@ -68,7 +68,9 @@ pub async fn run(
     let (scenarios, interrupted) = play(plan, &world, jobs, &events, stop).await;
     let undo = Stage::new(world.clone(), CLEAN_UP);
     if tokio::time::timeout(UNDO_LIMIT, undo.undo_all()).await.is_err() {
-        undo.note("not everything could be undone at the target in time; the next run of this target removes the rest with --sweep");
+        undo.note(
+            "not everything could be undone at the target in time; the next run of this target removes the rest with --sweep",
+        );
     }
     world.agent.close().await;
 

@@ -105,6 +105,7 @@ impl Stage {
     pub fn heard(&self, fault: Option<&str>) {
         match fault {
             None => self.unanswered.store(0, Ordering::Relaxed),
+            Some(why) if http::too_large(why) => self.unanswered.store(0, Ordering::Relaxed),
             // A time limit that ran out has cost the more.
             Some(why) => {
                 let weight = if why.contains("longer than") { 2 } else { 1 };

@@ -34,7 +34,8 @@ impl Stage {
         let (groups, others): (Vec<Made>, Vec<Made>) = world.book.take().into_iter().partition(|made| made.place == "/Groups");
         let mut left = Vec::new();
         for some in [groups, others] {
-            let gone = futures_util::stream::iter(some).map(|made| async move { (!self.scim_remove(&made).await).then_some(made) });
+            let gone =
+                futures_util::stream::iter(some).map(|made| async move { (!self.scim_remove(&made).await).then_some(made) });
             let stuck: Vec<Option<Made>> = gone.buffer_unordered(AT_ONCE).collect().await;
             for made in stuck.into_iter().flatten() {
                 let what = if made.id.is_empty() { " (no answer told its id)" } else { "" };
@@ -106,9 +107,9 @@ fn carries_a_run_id(name: &str) -> bool {
     let digits = |text: &str, from: usize, to: usize| {
         text.get(from..to).is_some_and(|part| part.bytes().all(|letter| letter.is_ascii_digit()))
     };
-    name.match_indices("run-").map(|(at, found)| &name[at + found.len()..]).any(|rest| {
-        digits(rest, 0, 8) && rest.get(8..9) == Some("-") && digits(rest, 9, 15) && rest.get(15..16) == Some("-")
-    })
+    name.match_indices("run-")
+        .map(|(at, found)| &name[at + found.len()..])
+        .any(|rest| digits(rest, 0, 8) && rest.get(8..9) == Some("-") && digits(rest, 9, 15) && rest.get(15..16) == Some("-"))
 }
 
 #[cfg(test)]

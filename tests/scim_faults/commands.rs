@@ -16,7 +16,7 @@ async fn run(endpoint: &str) -> Ran {
     let dir = folder_with(&format!(
         "[target]\nname = \"faulty\"\nroles = [\"app\"]\nbindings = [\"op-commands\"]\n[network]\ntimeout_s = 2\n\
          [counterpart]\nca = \"file:ca.pem\"\nca_key = \"file:ca.key\"\n\
-         [app]\nprotected_url = \"http://127.0.0.1:9/p\"\nclient_id = \"c\"\n[commands]\ncommand_endpoint = \"{endpoint}\"\n"
+         [app]\nprotected_url = \"http://127.0.0.1:9/p\"\nclient_id = \"c\"\nclient_secret = \"file:token\"\n[commands]\ncommand_endpoint = \"{endpoint}\"\n"
     ));
     let ca = TestCa::new("authority of the suite").unwrap();
     std::fs::write(dir.path().join("ca.pem"), ca.pem()).unwrap();

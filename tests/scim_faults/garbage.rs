@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::server::{Asked, Does, Faulty};
-use super::support::{CLEAR, ended, folder, is_clean, run, some_at_a_time, start};
+use super::support::{ended, folder, is_clean, run, some_at_a_time, start};
 
 /// After so many requests most scenarios are at work.
 const LATER: usize = 60;
@@ -97,7 +97,8 @@ async fn what_does_not_speak_http_or_never_ends_is_left() {
         (
             "promises a gigabyte",
             raw(|stream| {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/scim+json\r\ncontent-length: 1073741824\r\n\r\n")?;
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/scim+json\r\ncontent-length: 1073741824\r\n\r\n")?;
                 loop {
                     stream.write_all(&[b'['; 0x10000])?;
                 }
@@ -128,7 +129,10 @@ async fn what_does_not_speak_http_or_never_ends_is_left() {
 async fn whoever_says_yes_to_everything_passes_nothing() {
     let cases: &[(&str, &str)] = &[
         ("an empty object", "{}"),
-        ("an empty list", r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"Resources":[]}"#),
+        (
+            "an empty list",
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"Resources":[]}"#,
+        ),
         (
             "one user",
             r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"1","userName":"boss@corp.test","active":true,"meta":{"resourceType":"User"}}"#,
@@ -211,7 +215,6 @@ async fn a_sound_server_is_the_measure() {
     let ran = run(&faulty, &[]).await;
     ran.is_orderly("sound", &[1]);
     assert_eq!(ran.failed(), [""; 0]);
-    assert_eq!(ran.with("fail"), [CLEAR]);
     assert!(ran.with("pass").len() > 40, "{:#?}", ran.with("pass"));
     eprintln!("{} requests, {} pass", faulty.asked(), ran.with("pass").len());
     is_clean("sound", &faulty);

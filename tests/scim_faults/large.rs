@@ -34,7 +34,10 @@ type Manner = fn(&Asked) -> Does;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_tenant_is_looked_at_in_part() {
     let cases: &[(&str, Manner)] = &[
-        ("150,000 users", |asked| if asked.known && asked.lists_users() && !asked.has("filter") { page(asked, 100) } else { Does::Pass }),
+        (
+            "150,000 users",
+            |asked| if asked.known && asked.lists_users() && !asked.has("filter") { page(asked, 100) } else { Does::Pass },
+        ),
         // Close to what is read of one answer, to every list and every search.
         ("150,000 users and 1,500 to every search", |asked| {
             if asked.known && asked.lists_users() { page(asked, 1500) } else { Does::Pass }

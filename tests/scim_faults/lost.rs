@@ -18,7 +18,10 @@ async fn what_was_made_is_removed_although_no_answer_told_its_id() {
     let cases: &[(&str, Manner)] = &[
         ("closes after each creation", |asked| if asked.method == "POST" { done_then(Does::Drop) } else { Does::Pass }),
         ("500 after each creation", |asked| if asked.method == "POST" { done_then(say(500, "{}")) } else { Does::Pass }),
-        ("garbage after each creation", |asked| if asked.method == "POST" { done_then(say(201, "\u{0}<html>")) } else { Does::Pass }),
+        (
+            "garbage after each creation",
+            |asked| if asked.method == "POST" { done_then(say(201, "\u{0}<html>")) } else { Does::Pass },
+        ),
         ("204 after each creation", |asked| if asked.method == "POST" { done_then(say(204, "")) } else { Does::Pass }),
         ("a stranger after each creation", |asked| {
             if asked.method == "POST" && asked.known {
@@ -48,7 +51,8 @@ async fn what_was_made_is_removed_although_no_answer_told_its_id() {
         ran.is_orderly(name, &[1, 3]);
         is_clean(name, &faulty);
         // Lost connections are no verdict; an error and a wrong answer are the server's own.
-        if name.starts_with("closes after every") || name.starts_with("closes after each creation") && !name.contains("everybody") {
+        if name.starts_with("closes after every") || name.starts_with("closes after each creation") && !name.contains("everybody")
+        {
             assert_eq!(ran.failed(), [""; 0], "{name}");
         }
         eprintln!("   {} requests, failed: {:#?}", faulty.asked(), ran.failed());
