@@ -50,8 +50,10 @@ pub(super) struct Book {
     /// Names of users and groups in the target file, lower-case.
     named: BTreeSet<String>,
     made: Mutex<Vec<Made>>,
-    /// `/Users/ID` of what may be changed: resources that carry the run id or a name of the target file, and ids that no resource has.
-    open: Mutex<HashSet<String>>,
+    /// `/Users/ID` of resources that carry the run id or a name of the target file.
+    ours: Mutex<HashSet<String>>,
+    /// The same of ids that no resource had when they were asked for.
+    nobodys: Mutex<HashSet<String>>,
 }
 
 impl Book {
@@ -72,15 +74,22 @@ impl Book {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ours(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nobodys(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.nobodys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why a request is not sent: it would change a resource that may be anybody's.
     pub fn forbids(&self, call: &Call) -> Option<String> {
         let changes = matches!(call.method.as_str(), "PUT" | "PATCH" | "DELETE");
         let of_somebody = call.path.starts_with("/Users") || call.path.starts_with("/Groups");
-        if !changes || !of_somebody || call.path.contains(NOBODY) || self.open().contains(&call.path) {
+        if !changes || !of_somebody || call.path.contains(NOBODY) {
+            return None;
+        }
+        if self.ours().contains(&call.path) || self.nobodys().contains(&call.path) {
             return None;
         }
         Some(format!("not sent: {} is not known to be a resource of this run or of the target file", call.path))
@@ -88,7 +97,7 @@ impl Book {
 
     /// May the run change this resource?
     pub fn may_change(&self, place: &str, id: &str) -> bool {
-        self.open().contains(&format!("{place}/{id}"))
+        self.ours().contains(&format!("{place}/{id}"))
     }
 
     /// Reads from an answer what may be changed.
@@ -98,9 +107,9 @@ impl Book {
             let one = std::slice::from_ref(&answer.body);
             let ours = one.iter().chain(answer.resources()).filter(|resource| self.is_ours(resource));
             let ids = ours.filter_map(|resource| resource["id"].as_str()).filter(|id| can_stand_in_a_path(id));
-            self.open().extend(ids.map(|id| format!("{place}/{id}")));
+            self.ours().extend(ids.map(|id| format!("{place}/{id}")));
         } else if call.method == "GET" && matches!(answer.status, 400 | 404 | 410) && call.path.len() > place.len() + 1 {
-            self.open().insert(call.path.clone());
+            self.nobodys().insert(call.path.clone());
         }
     }
 
@@ -174,14 +183,14 @@ impl Book {
     /// Takes a resource of an earlier run over.
     pub fn adopt(&self, made: Made) {
         if !made.id.is_empty() {
-            self.open().insert(format!("{}/{}", made.place, made.id));
+            self.ours().insert(format!("{}/{}", made.place, made.id));
         }
         self.made().push(made);
     }
 
     /// A resource that a search has shown to be what was made.
     pub fn proven(&self, place: &str, id: &str) {
-        self.open().insert(format!("{place}/{id}"));
+        self.ours().insert(format!("{place}/{id}"));
     }
 
     /// The run made this resource of its own tenant, or took it over from an earlier run.
@@ -245,6 +254,14 @@ mod tests {
         let made = create(&book, &answer(201, json!({"id": "1", "userName": "boss@x.test", "groups": [{"display": RUN}]})));
         assert_eq!((made.len(), made[0].id.as_str()), (1, ""));
         assert!(!may_delete(&book, "/Users/1"));
+    }
+
+    #[test]
+    fn nor_one_whose_id_nobody_had_before() {
+        let book = book();
+        book.note(&Call::get("/Users/1"), &answer(404, Value::Null));
+        assert_eq!(create(&book, &answer(201, json!({"id": "1", "userName": "boss@x.test"})))[0].id, "");
+        assert!(!book.may_change("/Users", "1"));
     }
 
     #[test]

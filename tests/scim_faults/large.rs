@@ -39,8 +39,8 @@ async fn a_large_tenant_is_looked_at_in_part() {
             |asked| if asked.known && asked.lists_users() && !asked.has("filter") { page(asked, 100) } else { Does::Pass },
         ),
         // Close to what is read of one answer, to every list and every search.
-        ("150,000 users and 1,500 to every search", |asked| {
-            if asked.known && asked.lists_users() { page(asked, 1500) } else { Does::Pass }
+        ("150,000 users and 1,000 to every search", |asked| {
+            if asked.known && asked.lists_users() { page(asked, 1000) } else { Does::Pass }
         }),
         ("150,000 users at once", |asked| if asked.known && asked.lists_users() { page(asked, USERS) } else { Does::Pass }),
     ];
