@@ -1,5 +1,8 @@
 //! What all scenarios share about the application's SCIM service provider: its description, the suite's token, what was made there.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use tokio::sync::OnceCell;
 
 use super::http::Ask;
@@ -12,6 +15,11 @@ use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, Shape};
 use crate::error::Error;
 use crate::model::target::{Scim, ScimAuth, Target};
 use crate::suite::Obstacle;
+
+/// How often a request is repeated that met the service provider's limit.
+const REPEATS: u32 = 4;
+/// A longer Retry-After is not waited for, in seconds.
+const LONGEST_RETRY_S: u64 = 65;
 
 /// The service provider under test.
 pub struct ScimWorld {
@@ -27,6 +35,29 @@ pub struct ScimWorld {
     pub(super) book: Book,
     sentinel: OnceCell<Result<Answer, Obstacle>>,
     documents: OnceCell<Documents>,
+    limit: Mutex<Limit>,
+}
+
+/// The service provider's limit of requests, as far as the run met it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Limit {
+    /// No request goes before.
+    until: Option<Instant>,
+    /// It did not lift although it was waited for as asked: further requests are not repeated.
+    stays: bool,
+}
+
+impl Limit {
+    /// Is the request of this answer to be repeated, once the wait that it asks for is over?
+    fn lifts(&mut self, answer: &Answer, repeats: u32) -> bool {
+        if answer.status != 429 {
+            return false;
+        }
+        let pause = answer.retry_after().unwrap_or(1).unsigned_abs().max(1);
+        self.stays |= repeats >= REPEATS || pause > LONGEST_RETRY_S;
+        self.until = self.until.max(Some(Instant::now() + Duration::from_secs(pause))).filter(|_| !self.stays);
+        !self.stays
+    }
 }
 
 /// An access token and when it ends.
@@ -80,6 +111,7 @@ impl ScimWorld {
             book: Book::of(target),
             sentinel: OnceCell::new(),
             documents: OnceCell::new(),
+            limit: Mutex::default(),
         }))
     }
 
@@ -96,6 +128,10 @@ impl ScimWorld {
     /// A name of this run, for groups and the like.
     pub fn name(&self, label: &str) -> String {
         format!("{} {label}", self.run_id)
+    }
+
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,14 +150,36 @@ impl Stage {
         self.world.scim()
     }
 
-    /// Sends a SCIM request. What it made is remembered, and removed at the end of the run unless a DELETE removed it before.
-    /// A change of a resource that is neither of this run nor named in the target file is not sent: its answer is silent and says why.
+    /// Sends a SCIM request, and repeats it where the service provider limits how many it takes (429, RFC 6585 4): a client that keeps to
+    /// the limit sees everything else as it is. What it made is remembered, and removed at the end of the run unless a DELETE removed it
+    /// before. A change of a resource that is neither of this run nor named in the target file is not sent: its answer is silent and
+    /// says why.
     ///
     /// # Errors
     /// There is no service provider, or no token for it; or it does not answer any more.
     pub async fn scim_send(&self, step: &str, call: Call) -> Result<Answer, Obstacle> {
         let world = self.scim()?;
-        if let Some(why) = world.book.forbids(&call) {
+        let mut repeats = 0;
+        loop {
+            let limited = world.limit().until;
+            if let Some(until) = limited {
+                self.wait_until(until, "the service provider's limit of requests").await;
+            }
+            let answer = self.scim_once(step, &call).await?;
+            if !world.limit().lifts(&answer, repeats) {
+                return Ok(answer);
+            }
+            repeats += 1;
+        }
+    }
+
+    /// The same without a second try.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_once(&self, step: &str, call: &Call) -> Result<Answer, Obstacle> {
+        let world = self.scim()?;
+        if let Some(why) = world.book.forbids(call) {
             return Ok(Answer { fault: Some(why), ..Answer::default() });
         }
         self.answering()?;
@@ -135,18 +193,18 @@ impl Stage {
             ask = ask.header("authorization", format!("Bearer {token}"));
         }
         ask.body = call.body.clone();
-        let intent = world.book.intend(&self.world.journal, &call);
+        let intent = world.book.intend(&self.world.journal, call);
         let answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
         self.heard(answer.fault.as_deref());
-        world.book.note(&call, &answer);
+        world.book.note(call, &answer);
         if let Some(intent) = intent {
-            if world.book.unproven(&call, &answer) {
+            if world.book.unproven(call, &answer) {
                 let made = Call::get(format!("{}/{}", call.path, answer.id())).by(call.bearer.clone());
-                Box::pin(self.scim_send("is that what was created?", made)).await?;
+                Box::pin(self.scim_once("is that what was created?", &made)).await?;
             }
             world.book.settle(&self.world.journal, intent, &answer);
         } else if call.method == "DELETE" {
-            world.book.removed(&self.world.journal, &call, &answer);
+            world.book.removed(&self.world.journal, call, &answer);
         }
         Ok(answer)
     }
@@ -226,5 +284,23 @@ impl Stage {
                 Ok(Documents { config: config?, types: types?, schemas: schemas? })
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_waited_for_unless_it_stays() {
+        let limited =
+            |after: &str| Answer { status: 429, headers: vec![("retry-after".into(), after.into())], ..Answer::default() };
+        let mut limit = Limit::default();
+        assert!(!limit.lifts(&Answer { status: 503, ..Answer::default() }, 0) && limit.until.is_none());
+        assert!(limit.lifts(&limited("3"), 0) && limit.until > Some(Instant::now() + Duration::from_secs(2)));
+        assert!(!limit.lifts(&limited("3"), REPEATS) && limit.until.is_none());
+        assert!(!limit.lifts(&limited("3"), 0));
+        assert!(!Limit::default().lifts(&limited("3600"), 0));
+        assert!(Limit::default().lifts(&limited("soon"), 0));
     }
 }

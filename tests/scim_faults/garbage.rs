@@ -33,6 +33,7 @@ async fn where_nothing_works_the_run_stops_and_says_why() {
         ("204", || say(204, "text/plain", ""), &["status 204", "no JSON object"]),
         ("no UTF-8", || say(200, "application/scim+json", [0xff, 0xfe, 0x80].repeat(100)), &["no JSON object"]),
         ("brackets", || say(200, "application/scim+json", nested()), &["no JSON object"]),
+        ("429", || say(429, "text/plain", "slow down"), &["limits the rate", "network.rate"]),
         ("closes", || Does::Drop, &["could not be reached"]),
         ("hangs", || Does::Hang, &["could not be reached", "longer than 2 s"]),
     ];
@@ -163,6 +164,7 @@ async fn an_outage_on_the_way_fails_nothing() {
         ("closes", || Does::Drop),
         ("hangs", || Does::Hang),
         ("503", || say(503, "text/html", "maintenance")),
+        ("429", || say(429, "text/plain", "slow down")),
         ("401", || say(401, "application/scim+json", "{}")),
     ];
     let ran = some_at_a_time(cases.iter().map(|(_, does)| async move {
