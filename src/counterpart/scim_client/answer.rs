@@ -40,7 +40,8 @@ const WHOLE: usize = 100;
 /// Leaves of the later resources of a list what tells them apart: a server that answers every search with everybody must not fill the
 /// memory.
 fn thin(list: &mut Value) {
-    for resource in list["Resources"].as_array_mut().into_iter().flatten().skip(WHOLE) {
+    let resources = list.get_mut("Resources").and_then(Value::as_array_mut);
+    for resource in resources.into_iter().flatten().skip(WHOLE) {
         if let Some(members) = resource.as_object_mut() {
             members.retain(|_, value| !value.is_object() && !value.is_array());
         }
@@ -200,10 +201,17 @@ mod tests {
     fn of_a_large_list_every_id_is_kept() {
         let user = |index: usize| json!({"id": index.to_string(), "active": true, "emails": [{"value": "x".repeat(3000)}]});
         let body = json!({"Resources": (0..150).map(user).collect::<Vec<Value>>()});
-        let reply = Reply { status: 200, headers: Vec::new(), body: body.to_string().into_bytes(), exchange: String::new() };
-        let answer = Answer::from(Ok(reply));
+        let reply = |body: &Value| Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+            exchange: String::new(),
+        };
+        let answer = Answer::from(Ok(reply(&body)));
         assert_eq!((answer.ids().len(), answer.ids()[149]), (150, "149"));
         assert!(answer.resources()[99]["emails"].is_array() && answer.resources()[100]["emails"].is_null());
+        // What is no list is left as it is.
+        assert!(Answer::from(Ok(reply(&body["Resources"]))).body.is_array());
     }
 
     #[test]
