@@ -104,8 +104,11 @@ impl Book {
     pub fn note(&self, call: &Call, answer: &Answer) {
         let Some(place) = ["/Users", "/Groups"].into_iter().find(|place| call.path.starts_with(place)) else { return };
         if answer.ok() {
+            // What was created under the name that was asked for is the run's own, whatever the name.
+            let sent = if call.method == "POST" { sent_name(call) } else { String::new() };
             let one = std::slice::from_ref(&answer.body);
-            let ours = one.iter().chain(answer.resources()).filter(|resource| self.is_ours(resource));
+            let ours =
+                one.iter().chain(answer.resources()).filter(|resource| self.is_ours(resource) || is_named(resource, &sent));
             let ids = ours.filter_map(|resource| resource["id"].as_str()).filter(|id| can_stand_in_a_path(id));
             self.ours().extend(ids.map(|id| format!("{place}/{id}")));
         } else if call.method == "GET" && matches!(answer.status, 400 | 404 | 410) && call.path.len() > place.len() + 1 {
@@ -135,10 +138,8 @@ impl Book {
         if call.method != "POST" || !matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles") {
             return None;
         }
-        let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
-        let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default().to_owned();
         let second = call.bearer == Bearer::Second;
-        let intent = Made { place: call.path.clone(), name, second, late: true, ..Made::default() };
+        let intent = Made { place: call.path.clone(), name: sent_name(call), second, late: true, ..Made::default() };
         journal.add(&intent.entry());
         self.made().push(intent.clone());
         Some(intent)
@@ -202,6 +203,18 @@ impl Book {
     pub fn take(&self) -> Vec<Made> {
         std::mem::take(&mut *self.made())
     }
+}
+
+/// `userName` or `displayName` of what a request creates; empty where it names none.
+fn sent_name(call: &Call) -> String {
+    let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
+    sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// The resource has this name.
+fn is_named(resource: &Value, name: &str) -> bool {
+    let told = resource["userName"].as_str().or(resource["displayName"].as_str()).unwrap_or_default();
+    !name.is_empty() && told.eq_ignore_ascii_case(name)
 }
 
 /// An id that names one resource below its place, and nothing else, when it is put into a path.
@@ -271,6 +284,16 @@ mod tests {
             create(&book, &answer(201, json!({"id": id, "userName": RUN})));
             assert!(!may_delete(&book, &format!("/Users/{id}")), "{id}");
         }
+    }
+
+    #[test]
+    fn a_group_of_any_name_is_the_runs_own_where_it_made_it() {
+        let book = book();
+        let group = json!({"id": "7", "displayName": "Archivists"});
+        book.note(&Call::get("/Groups"), &answer(200, json!({"Resources": [group]})));
+        assert!(!may_delete(&book, "/Groups/7"));
+        book.note(&Call::post("/Groups", &json!({"displayName": "archivists"})), &answer(201, group));
+        assert!(may_delete(&book, "/Groups/7"));
     }
 
     #[test]
