@@ -27,6 +27,7 @@ pub mod model;
 pub mod plan;
 mod plan_accounts;
 mod plan_app;
+pub mod reach;
 pub mod report;
 pub mod run;
 pub mod selftest;

@@ -17,7 +17,7 @@ use crate::model::report::{CatalogueInfo, Controls, Evidence, Report, RunInfo, S
 use crate::model::{Fault, FaultClass};
 use crate::plan::Plan;
 use crate::set_stage::{Needs, Set, Setting};
-use crate::stage::{Stage, World};
+use crate::stage::{CLEAN_UP, Stage, World};
 use crate::suite::{Obstacle, Suite, comes_after};
 use crate::target_file::hex;
 
@@ -66,9 +66,11 @@ pub async fn run(
     events(Event::Planned { clauses: plan.tested().count(), scenarios: plan.suites.len(), browser: world.agent.name() });
 
     let (scenarios, interrupted) = play(plan, &world, jobs, &events, stop).await;
-    let undo = Stage::new(world.clone(), "clean-up");
+    let undo = Stage::new(world.clone(), CLEAN_UP);
     if tokio::time::timeout(UNDO_LIMIT, undo.undo_all()).await.is_err() {
-        undo.note("not everything could be undone at the target in time");
+        undo.note(
+            "not everything could be undone at the target in time; the next run of this target removes the rest with --sweep",
+        );
     }
     world.agent.close().await;
 

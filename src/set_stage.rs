@@ -19,6 +19,7 @@ use crate::event::{Event, Sink};
 use crate::model::target::{ScimAuth, Target};
 use crate::model::{ClauseId, Role};
 use crate::plan::Plan;
+use crate::reach::reach;
 use crate::set_app;
 use crate::set_receiver;
 use crate::stage::browser::chrome::{ChromeAgent, find_chrome};
@@ -35,7 +36,7 @@ use crate::stage::resolve::Resolve;
 use crate::stage::scim_world::ScimWorld;
 use crate::stage::secrets::Secrets;
 use crate::stage::world::{Discovery, Jwks, Samples};
-use crate::stage::{Stage, World};
+use crate::stage::{CLEAN_UP, Stage, World};
 use crate::wire::jose::{from_pem, random};
 
 /// Which user agent signs in.
@@ -99,6 +100,10 @@ pub struct Needs {
     pub provider: bool,
     /// An identity service provisions into the suite.
     pub provisioning: bool,
+    /// The application is driven by SCIM.
+    pub scim: bool,
+    /// The application is driven by account commands.
+    pub commands: bool,
 }
 
 impl Needs {
@@ -111,12 +116,22 @@ impl Needs {
             sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
             provider: plan.suites.iter().any(|suite| suite.provider() && suite.role() == Role::App),
             provisioning: plan.suites.iter().any(|suite| suite.provisioned()),
+            scim: plan.suites.iter().any(|suite| suite.id().starts_with("scim-")),
+            commands: plan.suites.iter().any(|suite| suite.id().starts_with("command-accounts/")),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role], provider: role == Role::App, provisioning: false }
+        Needs {
+            wanted: HashSet::new(),
+            roles: vec![role],
+            sign_in: vec![role],
+            provider: role == Role::App,
+            provisioning: false,
+            scim: false,
+            commands: false,
+        }
     }
 }
 
@@ -136,7 +151,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in, provider, provisioning } = needs;
+        let Needs { wanted, roles, sign_in, provider, provisioning, scim: by_scim, commands: by_commands } = needs;
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
@@ -256,8 +271,12 @@ impl Set {
             undo: Mutex::new(Vec::new()),
         };
         let world = Arc::new(world);
+        // Where somebody signs in as well, that is tried, and what one interface lacks does not stop the others.
+        if sign_in.is_empty() && roles == [Role::App] {
+            reach(&world, by_scim, by_commands).await?;
+        }
         if !setting.sweep.is_empty() {
-            Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
+            Stage::new(world.clone(), CLEAN_UP).sweep(&setting.sweep).await;
         }
         let set = Set { world, _callback: callback, _front: front };
         if sign_in.contains(&Role::App)

@@ -12,7 +12,7 @@ use super::journal::Entry;
 use super::recorder::{Raw, RawExchange};
 use crate::event::Event;
 use crate::model::target::{Hook, HookCall};
-use crate::model::{ExchangeId, Party};
+use crate::model::{ExchangeId, FaultClass, Party};
 use crate::suite::Obstacle;
 
 /// What a hook answered.
@@ -44,19 +44,24 @@ impl Undo {
 impl Stage {
     /// Removes what an earlier run left at the target.
     pub async fn sweep(&self, left: &[Entry]) {
+        let mut stuck = Vec::new();
         for entry in left {
             match entry {
                 Entry::Scim { .. } => self.scim_adopt(entry),
+                Entry::Account { .. } => self.command_adopt(entry),
                 Entry::Hook { hook, values } => {
-                    self.undo_now(Undo { hook: hook.clone(), values: values.clone() }).await;
+                    if !self.undo_now(Undo { hook: hook.clone(), values: values.clone() }).await {
+                        stuck.push(entry.clone());
+                    }
                 }
             }
         }
-        let stuck = self.scim_sweep().await;
-        self.world.journal.close(&stuck);
+        stuck.extend(self.scim_sweep().await);
+        stuck.extend(self.command_sweep().await);
+        self.world.journal.swept(&stuck);
         self.note(format!(
             "{} of {} things that an earlier run left at the target were removed",
-            left.len() - stuck.len(),
+            left.len().saturating_sub(stuck.len()),
             left.len()
         ));
     }
@@ -70,28 +75,43 @@ impl Stage {
         undo
     }
 
-    /// Undoes a change. A target without the hook keeps what was made; the live view says so.
-    pub async fn undo_now(&self, undo: Undo) {
+    /// Undoes a change. A target without the hook keeps what was made; the live view says so. False where a later run may try again.
+    pub async fn undo_now(&self, undo: Undo) -> bool {
         let values: Vec<(&str, &str)> = undo.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut settled = true;
         let told = match self.hook(&undo.hook, &values).await {
             Ok(answer) if answer.done => None,
-            Ok(answer) => Some(format!("hook {} did not succeed: {}", undo.hook, answer.text)),
-            Err(obstacle) => Some(obstacle.message),
+            Ok(answer) => {
+                settled = false;
+                Some(format!("hook {} did not succeed: {}", undo.hook, answer.text))
+            }
+            Err(obstacle) => {
+                settled = obstacle.class == FaultClass::Config;
+                Some(obstacle.message)
+            }
         };
         if let Some(why) = told {
             self.note(format!("could not be undone at the target ({}): {why}", undo.hook));
         }
         self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
+        if settled {
+            self.world.journal.gone(&undo.entry());
+        }
+        settled
     }
 
     /// Undoes whatever is still to be undone: the end of every run.
     pub async fn undo_all(&self) {
-        let left = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        for undo in left {
-            self.undo_now(undo).await;
+        let mut left = Vec::new();
+        let undone = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for undo in undone {
+            let entry = undo.entry();
+            if !self.undo_now(undo).await {
+                left.push(entry);
+            }
         }
-        let left = self.scim_sweep().await;
-        self.command_sweep().await;
+        left.extend(self.scim_sweep().await);
+        left.extend(self.command_sweep().await);
         self.world.journal.close(&left);
     }
 

@@ -158,7 +158,12 @@ impl Http {
     /// Sends, reads and records. A read whose connection breaks is tried once more: idle sockets are reset under load.
     pub async fn send(&self, scenario: &str, step: &str, ask: Ask) -> Result<Reply, NetFault> {
         match self.once(scenario, step, &ask, Party::Target).await {
-            Err(fault) if ask.method == Method::GET && !fault.certificate && !fault.why.contains("longer than") => {
+            Err(fault)
+                if ask.method == Method::GET
+                    && !fault.certificate
+                    && !fault.why.contains("longer than")
+                    && !too_large(&fault.why) =>
+            {
                 self.once(scenario, step, &ask, Party::Target).await
             }
             outcome => outcome,
@@ -243,6 +248,11 @@ impl Http {
         }
         cause.to_string()
     }
+}
+
+/// An answer came, and was too large to be read.
+pub fn too_large(fault: &str) -> bool {
+    fault.contains("the body is larger than")
 }
 
 type Head = Vec<(String, String)>;

@@ -20,7 +20,9 @@ pub mod raw;
 pub mod recorder;
 pub mod redact;
 pub mod resolve;
+mod scim_book;
 pub mod scim_shared;
+mod scim_sweep;
 pub mod scim_token;
 pub mod scim_world;
 pub mod secrets;
@@ -38,7 +40,13 @@ use std::time::{Duration, Instant};
 
 use crate::event::Event;
 use crate::model::report::Controls;
+use crate::suite::Obstacle;
 pub use world::World;
+
+/// Scenario name of what undoes and removes.
+pub const CLEAN_UP: &str = "clean-up";
+/// Requests without an answer, one after another, after which a scenario gives up; one whose time limit ran out counts twice.
+const SILENCE: u32 = 6;
 
 /// One scenario's handle to the world.
 pub struct Stage {
@@ -51,12 +59,22 @@ pub struct Stage {
     held: AtomicU32,
     failed: AtomicU32,
     waited_ms: AtomicU64,
+    /// How long the target has been silent, see [`Stage::heard`].
+    unanswered: AtomicU32,
 }
 
 impl Stage {
     /// A handle for this scenario.
     pub fn new(world: Arc<World>, scenario: &'static str) -> Self {
-        Stage { world, scenario, timed: false, held: AtomicU32::new(0), failed: AtomicU32::new(0), waited_ms: AtomicU64::new(0) }
+        Stage {
+            world,
+            scenario,
+            timed: false,
+            held: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
+            waited_ms: AtomicU64::new(0),
+            unanswered: AtomicU32::new(0),
+        }
     }
 
     /// The same for a scenario whose visits are due at certain times, or not.
@@ -82,6 +100,34 @@ impl Stage {
     pub fn tally(&self) -> (Controls, u64) {
         let controls = Controls { held: self.held.load(Ordering::Relaxed), failed: self.failed.load(Ordering::Relaxed) };
         (controls, self.waited_ms.load(Ordering::Relaxed))
+    }
+
+    /// A request of the scenario was answered, or was not, and why.
+    pub fn heard(&self, fault: Option<&str>) {
+        match fault {
+            None => self.unanswered.store(0, Ordering::Relaxed),
+            Some(why) if http::too_large(why) => self.unanswered.store(0, Ordering::Relaxed),
+            // A time limit that ran out has cost the more.
+            Some(why) => {
+                let weight = if why.contains("longer than") { 2 } else { 1 };
+                self.unanswered.fetch_add(weight, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A target that has not answered several times on end is not asked any more: every further request could wait as long. The clean-up
+    /// tries all the same.
+    ///
+    /// # Errors
+    /// It does not answer any more.
+    pub fn answering(&self) -> Result<(), Obstacle> {
+        if self.scenario == CLEAN_UP || self.unanswered.load(Ordering::Relaxed) < SILENCE {
+            return Ok(());
+        }
+        Err(Obstacle::network(
+            "the target does not answer any more: no answer to the last requests of this scenario",
+            "See the last exchanges of the scenario; run it again when the target is up.",
+        ))
     }
 
     /// Waits for the clock: the only place where a scenario stands still without something to wait for.

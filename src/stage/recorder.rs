@@ -12,6 +12,13 @@ use crate::model::{Exchange, ExchangeId, Party, Shot};
 /// Exchanges kept at most; a hostile target must not fill the memory.
 const KEEP: usize = 20_000;
 
+/// Bytes of a body that are kept as evidence.
+const BODY: usize = 64 * 1024;
+/// Bytes of all bodies together, after which only the beginning of each is kept.
+const BODIES: usize = 32 * 1024 * 1024;
+/// That beginning.
+const BEGINNING: usize = 1024;
+
 /// Collects the evidence of one run.
 #[derive(Debug, Default)]
 pub struct Recorder {
@@ -25,6 +32,8 @@ struct Kept {
     next: u32,
     exchanges: Vec<Exchange>,
     shots: Vec<(Shot, Vec<u8>)>,
+    /// Bytes of bodies that are kept.
+    bodies: usize,
     requests: u64,
     logins: u64,
     /// Begin and end of every wait for the clock.
@@ -125,8 +134,8 @@ impl Recorder {
 
     /// Redacts and keeps an exchange; returns its id for citing.
     pub fn record(&self, raw: RawExchange<'_>) -> ExchangeId {
-        let request = self.redactor.message(&raw.request.headers, raw.request.body.as_deref());
-        let response = self.redactor.message(&raw.response.headers, raw.response.body.as_deref());
+        let mut request = self.redactor.message(&raw.request.headers, raw.request.body.as_deref());
+        let mut response = self.redactor.message(&raw.response.headers, raw.response.body.as_deref());
         let url = self.redactor.url(raw.url);
         let mut kept = self.kept();
         kept.next += 1;
@@ -136,6 +145,10 @@ impl Recorder {
             kept.overhear(&id, &raw);
         }
         if kept.exchanges.len() < KEEP {
+            for body in [&mut request.body, &mut response.body].into_iter().flatten() {
+                cut(body, if kept.bodies > BODIES { BEGINNING } else { BODY });
+                kept.bodies += body.len();
+            }
             kept.exchanges.push(Exchange {
                 id: id.clone(),
                 scenario: raw.scenario.to_owned(),
@@ -257,6 +270,16 @@ fn decoded(text: &str) -> String {
     format!("{text}\n{plain}")
 }
 
+/// Cuts a body that is longer, and says so.
+fn cut(body: &mut String, most: usize) {
+    if body.len() > most {
+        let whole = body.len();
+        body.truncate(body.floor_char_boundary(most));
+        body.push_str(&format!("\n[cut: {whole} bytes in all]"));
+        body.shrink_to_fit();
+    }
+}
+
 /// How long at least one of these intervals lasted.
 fn together(waits: &[(Instant, Instant)]) -> Duration {
     let mut waits = waits.to_vec();
@@ -276,6 +299,15 @@ fn together(waits: &[(Instant, Instant)]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_body_is_cut_between_letters() {
+        let mut body = "äöü".to_owned();
+        cut(&mut body, 6);
+        assert_eq!(body, "äöü");
+        cut(&mut body, 3);
+        assert_eq!(body, "ä\n[cut: 6 bytes in all]");
+    }
 
     #[test]
     fn overlapping_waits_count_once() {

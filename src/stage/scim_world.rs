@@ -3,24 +3,20 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::http::Ask;
-use super::journal::{Entry, Journal};
 use super::recorder::Recorder;
+use super::scim_book::Book;
 use super::scim_shared::Shared;
 use super::scim_token::AuthorizationServer;
 use super::secrets::Secrets;
 use super::{Stage, World};
-use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, Shape, quoted};
+use crate::counterpart::scim_client::{Answer, Bearer, Call, Person, Shape};
 use crate::error::Error;
 use crate::model::target::{Scim, ScimAuth, Target};
 use crate::suite::Obstacle;
 
-/// Resources that are removed at a time. Small servers keep few connections waiting, and one that is dropped costs a second.
-const SWEEP_AT_ONCE: usize = 4;
 /// How often a request is repeated that met the service provider's limit.
 const REPEATS: u32 = 4;
 /// A longer Retry-After is not waited for, in seconds.
@@ -37,7 +33,7 @@ pub struct ScimWorld {
     pub granted: [tokio::sync::Mutex<Option<Granted>>; 2],
     /// The application's authorization server, once it was looked for.
     pub server: OnceCell<AuthorizationServer>,
-    made: Mutex<Vec<Made>>,
+    pub(super) book: Book,
     sentinel: OnceCell<Result<Answer, Obstacle>>,
     documents: OnceCell<Documents>,
     /// What scenarios share besides.
@@ -74,30 +70,6 @@ pub struct Granted {
     pub token: String,
     /// Its end.
     pub until: std::time::Instant,
-}
-
-/// A resource that the run made and that must be gone afterwards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Made {
-    /// `/Users`, `/Groups`.
-    place: String,
-    /// Its id; empty where the answer to its creation was lost.
-    id: String,
-    /// `userName` or `displayName`.
-    name: String,
-    /// In the second tenant.
-    second: bool,
-}
-
-impl Made {
-    fn entry(&self) -> Entry {
-        let Made { place, id, name, second } = self.clone();
-        Entry::Scim { place, id, name, second }
-    }
-
-    fn bearer(&self) -> Bearer {
-        if self.second { Bearer::Second } else { Bearer::Own }
-    }
 }
 
 /// The three discovery documents, fetched once.
@@ -139,7 +111,7 @@ impl ScimWorld {
             run_id: String::new(),
             granted: Default::default(),
             server: OnceCell::new(),
-            made: Mutex::default(),
+            book: Book::of(target),
             sentinel: OnceCell::new(),
             documents: OnceCell::new(),
             shared: Shared::default(),
@@ -149,7 +121,7 @@ impl ScimWorld {
 
     /// The same for a run.
     pub fn of_run(self, run_id: &str) -> ScimWorld {
-        ScimWorld { run_id: run_id.to_owned(), ..self }
+        ScimWorld { run_id: run_id.to_owned(), book: self.book.of_run(run_id), ..self }
     }
 
     /// A made-up user of this run; `label` is lower-case and told apart from others.
@@ -164,34 +136,6 @@ impl ScimWorld {
 
     fn limit(&self) -> MutexGuard<'_, Limit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, journal: &Journal, call: &Call, answer: &Answer) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if call.method == "POST"
-            && matches!(call.path.as_str(), "/Users" | "/Groups" | "/Roles")
-            // Whoever answers late or with a fault may have committed all the same.
-            && (answer.ok() || answer.status == 0 || answer.status >= 500)
-        {
-            let sent: Value = call.body.as_ref().and_then(|(_, body)| serde_json::from_slice(body).ok()).unwrap_or_default();
-            let name = sent["userName"].as_str().or(sent["displayName"].as_str()).unwrap_or_default();
-            let new = Made {
-                place: call.path.clone(),
-                id: if answer.ok() { answer.id().to_owned() } else { String::new() },
-                name: name.to_owned(),
-                second: call.bearer == Bearer::Second,
-            };
-            journal.add(&new.entry());
-            made.push(new);
-        } else if call.method == "DELETE" && (answer.ok() || answer.status == 404) {
-            let second = call.bearer == Bearer::Second;
-            made.retain(|known| known.second != second || format!("{}/{}", known.place, known.id) != call.path);
-        } else if call.method == "PATCH" && answer.ok() && call.bearer == Bearer::Own {
-            let ours = |known: &Made| known.place == "/Users" && !known.second && call.path == format!("/Users/{}", known.id);
-            if made.iter().any(ours) {
-                self.shared.patched.get_or_init(|| answer.clone());
-            }
-        }
     }
 }
 
@@ -212,10 +156,11 @@ impl Stage {
 
     /// Sends a SCIM request, and repeats it where the service provider limits how many it takes (429, RFC 6585 4): a client that keeps to
     /// the limit sees everything else as it is. What it made is remembered, and removed at the end of the run unless a DELETE removed it
-    /// before.
+    /// before. A change of a resource that is neither of this run nor named in the target file is not sent: its answer is silent and
+    /// says why.
     ///
     /// # Errors
-    /// There is no service provider, or no token for it.
+    /// There is no service provider, or no token for it; or it does not answer any more.
     pub async fn scim_send(&self, step: &str, call: Call) -> Result<Answer, Obstacle> {
         let world = self.scim()?;
         let mut repeats = 0;
@@ -238,6 +183,10 @@ impl Stage {
     /// There is no service provider, or no token for it.
     pub async fn scim_once(&self, step: &str, call: &Call) -> Result<Answer, Obstacle> {
         let world = self.scim()?;
+        if let Some(why) = world.book.forbids(call) {
+            return Ok(Answer { fault: Some(why), ..Answer::default() });
+        }
+        self.answering()?;
         let mut ask = Ask::get(call.url(&world.scim.base_url));
         ask.method = call.method.parse().map_err(|_| Obstacle::suite(format!("`{}` is no method", call.method)))?;
         ask.headers = call.headers.clone();
@@ -248,8 +197,21 @@ impl Stage {
             ask = ask.header("authorization", format!("Bearer {token}"));
         }
         ask.body = call.body.clone();
+        let intent = world.book.intend(&self.world.journal, call);
         let answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
-        world.note(&self.world.journal, call, &answer);
+        self.heard(answer.fault.as_deref());
+        world.book.note(call, &answer);
+        if let Some(intent) = intent {
+            if world.book.unproven(call, &answer) {
+                let made = Call::get(format!("{}/{}", call.path, answer.id())).by(call.bearer.clone());
+                Box::pin(self.scim_once("is that what was created?", &made)).await?;
+            }
+            world.book.settle(&self.world.journal, intent, &answer);
+        } else if call.method == "DELETE" {
+            world.book.removed(&self.world.journal, call, &answer);
+        } else if call.method == "PATCH" && answer.ok() && call.bearer == Bearer::Own && world.book.made_here(&call.path) {
+            world.shared.patched.get_or_init(|| answer.clone());
+        }
         Ok(answer)
     }
 
@@ -292,11 +254,12 @@ impl Stage {
     pub async fn scim_user(&self, label: &str) -> Result<(Person, Answer), Obstacle> {
         let person = self.scim()?.person(label);
         let answer = self.scim_create(&format!("user {label} is created"), &person).await?;
-        if answer.ok() && !answer.id().is_empty() {
+        if answer.ok() && self.scim()?.book.may_change("/Users", answer.id()) {
             return Ok((person, answer));
         }
+        let other = if answer.ok() { ", and what came back is not the created user" } else { "" };
         Err(Obstacle::target(
-            format!("a user to work on could not be created: {}", answer.describe()),
+            format!("a user to work on could not be created: {}{other}", answer.describe()),
             "See al2.app.create-user; a domain that the application accepts stands in scim.domain.",
         ))
     }
@@ -327,66 +290,6 @@ impl Stage {
                 Ok(Documents { config: config?, types: types?, schemas: schemas? })
             })
             .await
-    }
-
-    /// Takes resources of an earlier run over, so that [`Stage::scim_sweep`] removes them.
-    pub fn scim_adopt(&self, entry: &Entry) {
-        let (Ok(world), Entry::Scim { place, id, name, second }) = (self.scim(), entry) else { return };
-        let made = Made { place: place.clone(), id: id.clone(), name: name.clone(), second: *second };
-        world.made.lock().unwrap_or_else(PoisonError::into_inner).push(made);
-    }
-
-    /// The run made this resource of its own tenant, or took it over from an earlier run.
-    pub fn scim_made(&self, place: &str, id: &str) -> bool {
-        let Ok(world) = self.scim() else { return false };
-        let made = world.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().any(|made| made.place == place && made.id == id && !made.second)
-    }
-
-    /// How many users of its own tenant the run has made and not removed.
-    pub fn scim_users_made(&self) -> u64 {
-        let Ok(world) = self.scim() else { return 0 };
-        let made = world.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().filter(|made| made.place == "/Users" && !made.second).count() as u64
-    }
-
-    /// Removes what the run made at the service provider, and says what could not be removed.
-    pub async fn scim_sweep(&self) -> Vec<Entry> {
-        let Ok(world) = self.scim() else { return Vec::new() };
-        let made = std::mem::take(&mut *world.made.lock().unwrap_or_else(PoisonError::into_inner));
-        // Groups first: a server may hold on to members of a group.
-        let (groups, others): (Vec<Made>, Vec<Made>) = made.into_iter().partition(|made| made.place == "/Groups");
-        let mut left = Vec::new();
-        for some in [groups, others] {
-            let gone = futures_util::stream::iter(some).map(|made| async move {
-                let mut gone = true;
-                for id in self.scim_ids(&made).await {
-                    let call = Call::delete(format!("{}/{id}", made.place)).by(made.bearer());
-                    let answer = self.scim_send("clean-up", call).await;
-                    gone &= answer.is_ok_and(|answer| answer.ok() || answer.status == 404);
-                }
-                (!gone).then_some(made)
-            });
-            let stuck: Vec<Option<Made>> = gone.buffer_unordered(SWEEP_AT_ONCE).collect().await;
-            for made in stuck.into_iter().flatten() {
-                self.note(format!("could not be removed at the target: {}/{} ({})", made.place, made.id, made.name));
-                left.push(made.entry());
-            }
-        }
-        left
-    }
-
-    /// The id of what was made; where the answer was lost it is looked up.
-    async fn scim_ids(&self, made: &Made) -> Vec<String> {
-        if !made.id.is_empty() {
-            return vec![made.id.clone()];
-        }
-        let attribute = if made.place == "/Users" { "userName" } else { "displayName" };
-        let call = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name))).by(made.bearer());
-        let Ok(answer) = self.scim_send("clean-up", call).await else { return Vec::new() };
-        // A server that ignores filters must not lose anybody else's resources.
-        let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str() == Some(made.name.as_str()));
-        ours.filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
     }
 }
 

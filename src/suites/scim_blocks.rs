@@ -219,7 +219,11 @@ pub fn unlike(id: &str) -> String {
         other => other,
     };
     // A number is made longer: the next one may be somebody's.
-    if id.chars().all(|letter| letter.is_ascii_digit()) { format!("9{id}7") } else { id.chars().map(turn).collect() }
+    if id.chars().all(|letter| letter.is_ascii_digit()) {
+        return format!("9{id}7");
+    }
+    let other: String = id.chars().map(turn).collect();
+    if other == id { format!("{id}0") } else { other }
 }
 
 #[cfg(test)]
@@ -271,5 +275,6 @@ mod tests {
     fn another_id_has_the_same_form() {
         assert_eq!(unlike("0a9f-Z"), "1b0a-Z");
         assert_eq!(unlike("12"), "9127");
+        assert_eq!(unlike("xyz"), "xyz0");
     }
 }

@@ -149,7 +149,13 @@ impl Seen {
         let form = json!({"op": "remove", "path": "members", "value": [member(&third)]});
         self.removed_with_value = patch(stage, "a member is removed in the form with a value", path, &[form]).await?;
         let stranger = unlike(&first);
-        let answer = patch(stage, "an unknown member is added", path, &[add("members", json!([member(&stranger)]))]).await?;
+        // Somebody may have that id: then nobody is added.
+        let unknown = read(stage, "an id that nobody has", &format!("/Users/{stranger}")).await?;
+        let answer = if unknown.ok() {
+            Answer { fault: Some(format!("not sent: /Users/{stranger} is somebody")), ..Answer::default() }
+        } else {
+            patch(stage, "an unknown member is added", path, &[add("members", json!([member(&stranger)]))]).await?
+        };
         self.stranger = (stranger, answer);
         self.after_both = read(stage, "the group after both", path).await?;
         Ok(())

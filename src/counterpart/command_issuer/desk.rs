@@ -1,6 +1,6 @@
 //! The command issuer at work during a run: what the application supports, accounts of the run, and their removal at its end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::{Answer, Draft, Sender, Streamed};
 use crate::stage::app_world::AppWorld;
+use crate::stage::journal::Entry;
 use crate::stage::{Stage, World};
 use crate::suite::Obstacle;
 
@@ -33,6 +34,19 @@ pub struct Account {
     pub aud_sub: Option<String>,
     /// The account was made by this run.
     pub made: bool,
+}
+
+impl Account {
+    /// The same on disk.
+    fn entry(&self) -> Entry {
+        Entry::Account { sub: self.sub.clone(), tenant: self.tenant.clone() }
+    }
+}
+
+impl CommandBook {
+    fn made(&self) -> MutexGuard<'_, Vec<Account>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The commands that the answer to a metadata command announces; `None` where it announces none at all.
@@ -109,7 +123,7 @@ impl<'a> Desk<'a> {
         }
         let turn = Some(Arc::clone(&stage.app()?.commands).lock_owned().await);
         let mut desk = Desk { stage, turn, sender, to, metadata: Answer::default(), commands: None };
-        desk.metadata = stage.world.commands.metadata.get_or_try_init(|| desk.ask_metadata()).await?.clone();
+        desk.metadata = stage.world.commands.metadata.get_or_try_init(|| desk.first_metadata()).await?.clone();
         desk.commands = announced(&desk.metadata);
         Ok(desk)
     }
@@ -117,6 +131,18 @@ impl<'a> Desk<'a> {
     /// Lets other scenarios send commands from now on: this one only waits.
     pub fn leave(&mut self) {
         self.turn = None;
+    }
+
+    /// The first one of a run. Where it gets no answer at all, no command will.
+    async fn first_metadata(&self) -> Result<Answer, Obstacle> {
+        let answer = self.ask_metadata().await?;
+        match &answer.fault {
+            None => Ok(answer),
+            Some(why) => Err(Obstacle::network(
+                format!("no answer to the metadata command: {why}"),
+                "Check that commands.command_endpoint is up and reachable from here.",
+            )),
+        }
     }
 
     /// Sends a metadata command.
@@ -177,13 +203,20 @@ impl<'a> Desk<'a> {
 
     /// As [`Desk::send`], with a token of the caller's making.
     pub async fn post(&self, what: &str, command: &str, who: &Account, draft: &Draft) -> Answer {
+        let (world, account) = (&self.stage.world, Account { made: true, ..who.clone() });
+        let is_it = |known: &Account| known.sub == who.sub && known.tenant == who.tenant;
+        let new = command.starts_with("activate") && !world.commands.made().iter().any(is_it);
+        if new {
+            // Whatever becomes of the answer, or of this program, it is on the list.
+            world.journal.add(&account.entry());
+            world.commands.made().push(account.clone());
+        }
         let answer = self.stage.command(what, draft.command_request(&self.sender, self.to)).await;
-        let mut made = self.stage.world.commands.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = made.iter().any(|known| known.sub == who.sub && known.tenant == who.tenant);
-        if command.starts_with("activate") && (answer.accepted() || answer.status == 0) && !known {
-            made.push(Account { made: true, ..who.clone() });
-        } else if command == "delete" && answer.accepted() {
-            made.retain(|known| known.sub != who.sub || known.tenant != who.tenant);
+        // Whoever answers late or with a fault may have committed all the same.
+        let refused = new && !answer.accepted() && answer.status != 0 && answer.status < 500;
+        if refused || (command == "delete" && answer.accepted()) {
+            world.journal.gone(&account.entry());
+            world.commands.made().retain(|known| !is_it(known));
         }
         answer
     }
@@ -248,24 +281,38 @@ impl<'a> Desk<'a> {
 }
 
 impl Stage {
-    /// Deletes the accounts that the run made by commands, or puts them out of use; says what could not be removed.
-    pub async fn command_sweep(&self) {
-        let left = std::mem::take(&mut *self.world.commands.made.lock().unwrap_or_else(PoisonError::into_inner));
-        if left.is_empty() {
-            return;
+    /// Takes an account of an earlier run over, so that [`Stage::command_sweep`] removes it.
+    pub fn command_adopt(&self, entry: &Entry) {
+        if let Entry::Account { sub, tenant } = entry {
+            let who = Account { sub: sub.clone(), tenant: tenant.clone(), made: true, ..Account::default() };
+            self.world.commands.made().push(who);
         }
-        let Ok(desk) = Desk::open(self).await else { return };
+    }
+
+    /// Deletes the accounts that the run made by commands, or puts them out of use; says what could not be removed.
+    pub async fn command_sweep(&self) -> Vec<Entry> {
+        let made = std::mem::take(&mut *self.world.commands.made());
+        if made.is_empty() {
+            return Vec::new();
+        }
+        let Ok(desk) = Desk::open(self).await else {
+            self.note(format!("could not be removed at the target: {} accounts that commands made", made.len()));
+            return made.iter().map(Account::entry).collect();
+        };
         let way = ["delete", "archive", "suspend"].into_iter().find(|command| desk.supports(command));
-        for who in left {
+        let mut left = Vec::new();
+        for who in made {
             let answer = match way {
                 Some(command) => desk.send(command, &who, &Map::new()).await,
                 None => Answer::default(),
             };
             // An account that is in that state already, or gone, is what was wanted.
-            if !answer.accepted() && answer.status != 409 {
+            if !answer.accepted() && !matches!(answer.status, 404 | 409) {
                 self.note(format!("could not be removed at the target: account {} ({})", who.sub, answer.describe()));
+                left.push(who.entry());
             }
         }
+        left
     }
 }
 

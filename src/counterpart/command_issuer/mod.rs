@@ -137,7 +137,13 @@ impl Stage {
     /// Sends a message of the command issuer. A broken connection is an answer of its own kind: the messages after it still go out.
     pub async fn command(&self, what: &str, ask: Ask) -> Answer {
         let mut seen = Answer { what: what.to_owned(), ..Answer::default() };
-        match self.world.http.send(self.scenario, what, ask).await {
+        if let Err(obstacle) = self.answering() {
+            seen.fault = Some(format!("not sent: {}", obstacle.message));
+            return seen;
+        }
+        let outcome = self.world.http.send(self.scenario, what, ask).await;
+        self.heard(outcome.as_ref().err().map(|fault| fault.why.as_str()));
+        match outcome {
             Err(fault) => {
                 seen.fault = Some(fault.why);
                 seen.cites.push(fault.exchange);

@@ -32,6 +32,22 @@ const TEXT: usize = 2000;
 /// Header fields that are kept.
 const KEPT: [&str; 4] = ["location", "etag", "retry-after", "www-authenticate"];
 
+/// Lists larger than this, in bytes, are not kept whole.
+const LARGE: usize = 256 * 1024;
+/// Resources of such a list that are kept whole.
+const WHOLE: usize = 100;
+
+/// Leaves of the later resources of a list what tells them apart: a server that answers every search with everybody must not fill the
+/// memory.
+fn thin(list: &mut Value) {
+    let resources = list.get_mut("Resources").and_then(Value::as_array_mut);
+    for resource in resources.into_iter().flatten().skip(WHOLE) {
+        if let Some(members) = resource.as_object_mut() {
+            members.retain(|_, value| !value.is_object() && !value.is_array());
+        }
+    }
+}
+
 /// What stands in place of a secret: that there was one may decide a clause, what it was decides nothing.
 const HIDDEN: &str = "(hidden)";
 /// Members that hold a secret, in lower case.
@@ -72,6 +88,9 @@ impl From<Result<Reply, NetFault>> for Answer {
             Ok(reply) => {
                 let mut json = reply.json();
                 if let Some(json) = &mut json {
+                    if reply.body.len() > LARGE {
+                        thin(json);
+                    }
                     // What was seen is written to a file.
                     secrets(json, &mut |_, value| *value = HIDDEN.into());
                 }
@@ -177,6 +196,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn of_a_large_list_every_id_is_kept() {
+        let user = |index: usize| json!({"id": index.to_string(), "active": true, "emails": [{"value": "x".repeat(3000)}]});
+        let body = json!({"Resources": (0..150).map(user).collect::<Vec<Value>>()});
+        let reply = |body: &Value| Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+            exchange: String::new(),
+        };
+        let answer = Answer::from(Ok(reply(&body)));
+        assert_eq!((answer.ids().len(), answer.ids()[149]), (150, "149"));
+        assert!(answer.resources()[99]["emails"].is_array() && answer.resources()[100]["emails"].is_null());
+        // What is no list is left as it is.
+        assert!(Answer::from(Ok(reply(&body["Resources"]))).body.is_array());
+    }
 
     #[test]
     fn secrets_are_found_at_any_depth_and_not_kept() {

@@ -11,7 +11,16 @@ use crate::suites::scim_blocks::{carried_out, cite, is_limit, prepared, says_not
 
 /// The control of what must be refused: a plain user could be made.
 fn control(found: &mut Findings, seen: &Seen) -> bool {
-    prepared(found, "the control: a user is created", &seen.made)
+    if !prepared(found, "the control: a user is created", &seen.made) {
+        return false;
+    }
+    let is_another = |read: &&Answer| read.ok() && !read.text_at("/userName").eq_ignore_ascii_case(&seen.person.user_name);
+    let another = seen.read.as_ref().filter(is_another);
+    if seen.made.id().is_empty() || another.is_some() {
+        found.undecided("the control: what came back is not the created user", cite(another.unwrap_or(&seen.made)));
+        return false;
+    }
+    true
 }
 
 /// al2.app.create-user
@@ -317,6 +326,9 @@ mod tests {
         assert_eq!(says(check, |seen| seen.extension = answer(500, Value::Null)), Says::Broken);
         assert_eq!(says(check, |seen| seen.extension = answer(201, json!({"id": "5"}))), Says::Pass);
         assert_eq!(says(check, |seen| seen.forced.made = error(429, "")), Says::Undecided);
+        // Whoever answers anything with anything has ignored nothing.
+        assert_eq!(says(check, |seen| seen.made.body = json!({})), Says::Undecided);
+        assert_eq!(says(check, |seen| seen.person.user_name = "another".into()), Says::Undecided);
     }
 
     #[test]

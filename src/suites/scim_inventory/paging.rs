@@ -12,6 +12,8 @@ use crate::suite::Obstacle;
 
 /// Users that are listed whole; where there are more, only some pages are read.
 const WHOLE: u64 = 20_000;
+/// Pages that are read at most, however small a server makes them.
+const PAGES: usize = 300;
 /// Pages that are read where the listing is not read whole.
 const SAMPLE: usize = 5;
 
@@ -40,7 +42,7 @@ pub struct Walk {
     pub broken: Option<Answer>,
     /// A page brought nothing new although more was to come.
     pub stuck: Option<ExchangeId>,
-    /// More users than are read whole.
+    /// More users, or more pages, than are read whole.
     pub partial: bool,
     /// Members with a secret.
     pub secrets: Vec<(String, ExchangeId)>,
@@ -137,6 +139,10 @@ async fn walk(stage: &Stage, own: &[String], cursor: bool) -> Result<Walk, Obsta
             walk.first = Answer { body: without_resources(&answer), ..answer.clone() };
         }
         if !more || (walk.partial && walk.pages >= SAMPLE) {
+            return Ok(walk);
+        }
+        if walk.pages >= PAGES {
+            walk.partial = true;
             return Ok(walk);
         }
         if ids.len() == before {

@@ -102,6 +102,9 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("list-users", |seen| seen.walks[0].own.values_mut().for_each(|times| *times = 0), Broken),
         ("list-users", |seen| seen.walks[0].broken = Some(answer(200, json!([]))), Broken),
         ("list-users", |seen| seen.walks[0].broken = Some(answer(429, Value::Null)), Undecided),
+        ("list-users", |seen| seen.walks[0].first.body["totalResults"] = json!(-1), Broken),
+        ("list-users", |seen| (seen.walks[0].cursor, seen.walks[0].first.body["totalResults"]) = (true, json!("many")), Broken),
+        ("list-users", |seen| (seen.walks[0].cursor, seen.walks[0].first.body["totalResults"]) = (true, Value::Null), Pass),
         ("al1.app.pagination", |seen| seen.walks[0].repeated.push("1".into()), Broken),
         ("al1.app.pagination", |seen| seen.walks[0].stuck = Some("e1".into()), Broken),
         ("al1.app.pagination", |seen| seen.walks[0].exceeded = Some("e1".into()), Broken),
@@ -135,6 +138,7 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("al1.app.schemas", |seen| seen.read.body["shoeSize"] = json!(44), Broken),
         ("al1.app.schemas", |seen| seen.schemas.body["Resources"][1]["attributes"] = json!([{"name": "displayName"}]), Broken),
         ("password-never-returned", |seen| seen.secrets.push(("password".into(), "e1".into())), Broken),
+        ("password-never-returned", |seen| (seen.read.body, seen.created.body) = (json!({}), json!({})), Undecided),
         ("password-never-returned", |seen| (seen.read.status, seen.created.status) = (500, 500), Undecided),
     ];
     for (slug, change, wanted) in cases {
