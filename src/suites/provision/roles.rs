@@ -128,6 +128,9 @@ async fn read(course: &Course<'_>, seen: &mut Seen, mark: usize, import: Result<
             case.sent =
                 lists.iter().take(20).map(|entry| crate::counterpart::scim_receiver::Sent::of(entry, course.began)).collect();
             let read = ids().len();
+            if took.is_none() {
+                case.obstacle = course.silent().map(str::to_owned);
+            }
             case.state =
                 if read == 0 { "the roles were never read".into() } else { format!("{read} of {count} roles were read") };
             case
@@ -249,7 +252,7 @@ impl Work<'_> {
                 return Err(format!("hooks.{hook} is not configured"));
             }
         }
-        self.hook("create-group", "", &[("group", &group)]).await?;
+        self.course.make_group(&group).await.map_err(|obstacle| obstacle.message)?;
         self.hook("map-group-role", "", &[("group", &group), ("role", role)]).await?;
         self.hook("add-group-member", "role-group", &[("group", &group)]).await
     }
@@ -313,10 +316,7 @@ impl Work<'_> {
         seen.cases.insert("remove".into(), self.case(mark, "role-two", remove, took.get("role-two").copied()));
         seen.cases.insert("group-remove".into(), self.case(mark, "role-group", leave, took.get("role-group").copied()));
         seen.cases.insert("disable".into(), self.case(mark, "role-disabled", disable, took.get("role-disabled").copied()));
-        if course.has("delete-group") {
-            let undo = course.undo_later("delete-group", &User::default(), &[("group", &group)]);
-            course.stage.undo_now(undo).await;
-        }
+        course.remove_group(&group).await;
     }
 
     /// The catalogue gets a role and loses one.
