@@ -70,7 +70,7 @@ fn ends_undecided(dir: &Path, most: Duration) -> (Said, serde_json::Value) {
     for row in report["clauses"].as_array().unwrap() {
         let verdict = row["verdict"].as_str().unwrap();
         assert!(["inconclusive", "not-run", "not-applicable"].contains(&verdict), "{row}");
-        assert!(row["reason"].as_str().unwrap().len() > 10, "{row}");
+        assert!(row["reason"].as_str().is_some_and(|reason| !["", "not tried"].contains(&reason)), "{row}");
     }
     (said, report)
 }

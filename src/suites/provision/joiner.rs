@@ -105,11 +105,15 @@ impl Scenario for Joiner {
                 if took.is_some() {
                     users.extend(go_on(&course, &mut seen, user, &id).await);
                     seen.story = course.sent(mark, &id, &user.tag);
+                } else {
+                    let silent = course.silent().map(|why| format!(": {why}")).unwrap_or_default();
+                    block(&mut seen, &format!("the user {} did not arrive, so there is nothing to work on{silent}", user.name));
                 }
                 seen.ids.push(id);
             }
             Some(Err(why)) => {
                 seen.cases.insert("create".into(), Case::blocked(why.as_str()));
+                block(&mut seen, why);
             }
             None => {}
         }
@@ -122,6 +126,14 @@ impl Scenario for Joiner {
         course.close(users).await;
         Ok(seen)
     }
+}
+
+/// Nothing else can be played where the first user did not arrive.
+fn block(seen: &mut Seen, why: &str) {
+    for what in ["link", "update", "clear", "rename"] {
+        seen.cases.insert(what.into(), Case::blocked(why));
+    }
+    seen.race_obstacle = Some(why.to_owned());
 }
 
 /// Looks at how the account of the new user can be told, or at what came in its place.
