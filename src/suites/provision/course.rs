@@ -329,6 +329,14 @@ impl<'a> Course<'a> {
         self.settle(what, 1, &["it"], |_| reached()).await.get("it").copied()
     }
 
+    /// Seconds from the call of a hook at `asked` to its effect, which a wait that began at `from` saw after so many seconds. A hook that
+    /// provisions itself takes its time before it returns, and a wait looks only afterwards: the last change of the account may be earlier.
+    pub fn took(&self, asked: Instant, from: Instant, waited: f64, mark: usize, id: &str) -> f64 {
+        let seen = from.saturating_duration_since(asked).as_secs_f64() + waited;
+        let changes = self.receiver.log().since(mark, |entry| entry.writes() && entry.changed && entry.touches(id));
+        changes.last().map_or(seen, |entry| entry.at.saturating_duration_since(asked).as_secs_f64().min(seen))
+    }
+
     /// What was sent since a mark about an account or a text, as it is kept.
     pub fn sent(&self, mark: usize, id: &str, tag: &str) -> Vec<Sent> {
         let about = |entry: &Entry| {
