@@ -208,7 +208,7 @@ impl<'a> Course<'a> {
     /// # Errors
     /// The hook is missing or failed.
     pub async fn make_group(&self, group: &str) -> Result<ExchangeId, Obstacle> {
-        if self.has("delete-group") {
+        if self.has("create-group") && self.has("delete-group") {
             self.undo_later("delete-group", &User::default(), &[("group", group)]);
         }
         let answer = self.call("create-group", &User::default(), &[("group", group)]).await?;

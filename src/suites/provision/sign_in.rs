@@ -125,10 +125,7 @@ impl Scenario for SignIn {
             let outcome = tokens(&course, &mut seen, &user, (groups, roles), (&mine, &others, &role)).await;
             seen.obstacle = outcome.err().map(|obstacle| obstacle.message);
             for group in [&mine, &others] {
-                if groups && course.has("delete-group") {
-                    let undo = course.undo_later("delete-group", &User::default(), &[("group", group)]);
-                    stage.undo_now(undo).await;
-                }
+                course.remove_group(group).await;
             }
             if roles && course.has("unmap-role") {
                 let undo = course.undo_later("unmap-role", &user, &[("role", &role)]);
@@ -207,7 +204,7 @@ async fn tokens(
     let mut rolled = Change { before: values(&before.0, &claims.1), cites: vec![before.1.clone()], ..Change::default() };
     if groups {
         for group in [mine, others] {
-            course.hook("create-group", &User::default(), &[("group", group)]).await?;
+            course.make_group(group).await?;
         }
         course.hook("add-group-member", user, &[("group", mine)]).await?;
         change.added = vec![mine.to_owned()];
