@@ -268,7 +268,9 @@ impl Set {
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             commands: Default::default(),
             journal: Journal::new(setting.journal.clone()),
-            undo: Mutex::new(Vec::new()),
+            undo: Mutex::default(),
+            stuck: Mutex::default(),
+            hung: Mutex::default(),
         };
         let world = Arc::new(world);
         // Where somebody signs in as well, that is tried, and what one interface lacks does not stop the others.

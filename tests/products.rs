@@ -56,6 +56,16 @@ fn scimmy_express5() {
     agrees("scimmy", "express5");
 }
 
+#[test]
+fn scim2_cli_defaults() {
+    agrees("scim2-cli", "defaults");
+}
+
+#[test]
+fn scim_sim_defaults() {
+    agrees("scim-sim", "defaults");
+}
+
 fn agrees(name: &str, configuration: &str) {
     if std::env::var_os("IPSIE_PRODUCTS").is_none_or(|value| value != "1") {
         eprintln!("skipped: {name} {configuration} is started only with IPSIE_PRODUCTS=1");

@@ -7,7 +7,7 @@ pub const OF_ACCOUNTS: [Need; 45] = [
     Need {
         need: "admin-hook:assign-user",
         keys: &["hooks.assign-user"],
-        meaning: "Gives the application to the directory user {user}.",
+        meaning: "Gives the application to the directory user {user}. May print the id of the account, as the suite's server gave it.",
     },
     Need { need: "admin-hook:unassign-user", keys: &["hooks.unassign-user"], meaning: "Takes the application from {user}." },
     Need { need: "admin-hook:enable-user", keys: &["hooks.enable-user"], meaning: "Enables {user} again." },

@@ -201,8 +201,20 @@ impl Findings {
         };
         // The offending exchanges stand first; the views mark the first cited one.
         let cites = if blamed { &self.blamed } else { &self.cites };
-        Judgement::of(call, reasons.join("; ")).cite(cites)
+        Judgement::of(call, once(&reasons).join("; ")).cite(cites)
     }
+}
+
+/// Every finding once, in the order of the first of its kind; how often it was made stands behind it.
+fn once(findings: &[String]) -> Vec<String> {
+    let first = |at: usize| !findings[..at].contains(&findings[at]);
+    let told = (0..findings.len()).filter(|at| first(*at)).map(|at| {
+        match findings.iter().filter(|other| **other == findings[at]).count() {
+            1 => findings[at].clone(),
+            times => format!("{} ({times} times)", findings[at]),
+        }
+    });
+    told.collect()
 }
 
 /// The verdict of a level for one role.
@@ -253,6 +265,15 @@ pub struct Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_finding_is_told_once() {
+        let mut found = Findings::new();
+        for what in ["no id", "no name", "no id", "no id"] {
+            found.broken(what, &[]);
+        }
+        assert_eq!(found.conclude("fine").reason, "no id (3 times); no name");
+    }
 
     #[test]
     fn findings_tell_all_of_the_worst_kind() {

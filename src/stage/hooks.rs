@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::process::Command;
 
@@ -15,15 +16,33 @@ use crate::model::target::{Hook, HookCall};
 use crate::model::{ExchangeId, FaultClass, Party};
 use crate::suite::Obstacle;
 
+/// Times in a row that a hook may hang before it is left alone: one that always does must not cost every scenario its time.
+const HANGS: u32 = 2;
+/// Characters of what a hook said that go into a reason.
+const SAID: usize = 300;
+/// Changes that are undone at once at the end of a run.
+const UNDONE_AT_ONCE: usize = 4;
+
 /// What a hook answered.
 #[derive(Clone, Debug)]
 pub struct HookAnswer {
     /// Exit code 0, a 2xx status, or the operator's yes.
     pub done: bool,
-    /// Standard output or response body.
+    /// Standard output or response body; where a command failed without a word, its error output.
     pub text: String,
     /// The recorded call.
     pub exchange: ExchangeId,
+}
+
+impl HookAnswer {
+    /// What it said, short and in one line, for a reason.
+    pub fn said(&self) -> String {
+        let line: String = self.text.chars().map(|one| if one.is_control() { ' ' } else { one }).take(SAID).collect();
+        match line.trim() {
+            "" => "it said nothing".into(),
+            said => said.to_owned(),
+        }
+    }
 }
 
 /// A change at the target that must be undone.
@@ -36,6 +55,11 @@ pub struct Undo {
 }
 
 impl Undo {
+    /// Does it call this hook about this user or group?
+    pub fn of(&self, hook: &str, what: &str) -> bool {
+        self.hook == hook && !what.is_empty() && self.values.iter().any(|(_, value)| value == what)
+    }
+
     fn entry(&self) -> Entry {
         Entry::Hook { hook: self.hook.clone(), values: self.values.clone() }
     }
@@ -58,6 +82,8 @@ impl Stage {
         }
         stuck.extend(self.scim_sweep().await);
         stuck.extend(self.command_sweep().await);
+        // They stay on the list as what the earlier run left.
+        self.world.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
         self.world.journal.swept(&stuck);
         self.note(format!(
             "{} of {} things that an earlier run left at the target were removed",
@@ -75,7 +101,8 @@ impl Stage {
         undo
     }
 
-    /// Undoes a change. A target without the hook keeps what was made; the live view says so. False where a later run may try again.
+    /// Undoes a change. A target without the hook keeps what was made; the live view says so. False where a later run may try again: it
+    /// stays on the list.
     pub async fn undo_now(&self, undo: Undo) -> bool {
         let values: Vec<(&str, &str)> = undo.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut settled = true;
@@ -83,35 +110,36 @@ impl Stage {
             Ok(answer) if answer.done => None,
             Ok(answer) => {
                 settled = false;
-                Some(format!("hook {} did not succeed: {}", undo.hook, answer.text))
+                Some(format!("hook {} did not succeed: {}", undo.hook, answer.said()))
             }
             Err(obstacle) => {
                 settled = obstacle.class == FaultClass::Config;
                 Some(obstacle.message)
             }
         };
+        self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
         if let Some(why) = told {
             self.note(format!("could not be undone at the target ({}): {why}", undo.hook));
         }
-        self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
         if settled {
             self.world.journal.gone(&undo.entry());
+        } else {
+            self.world.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(undo);
         }
         settled
     }
 
     /// Undoes whatever is still to be undone: the end of every run.
     pub async fn undo_all(&self) {
-        let mut left = Vec::new();
         let undone = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        for undo in undone {
-            let entry = undo.entry();
-            if !self.undo_now(undo).await {
-                left.push(entry);
-            }
-        }
-        left.extend(self.scim_sweep().await);
+        futures_util::stream::iter(undone)
+            .for_each_concurrent(UNDONE_AT_ONCE, |undo| async {
+                self.undo_now(undo).await;
+            })
+            .await;
+        let mut left = self.scim_sweep().await;
         left.extend(self.command_sweep().await);
+        left.extend(self.world.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().map(Undo::entry));
         self.world.journal.close(&left);
     }
 
@@ -124,13 +152,29 @@ impl Stage {
             ));
         };
         let limit = Duration::from_secs(hook.timeout_s.unwrap_or(30));
+        if self
+            .world
+            .hung
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(name)
+            .is_some_and(|times| *times >= HANGS)
+        {
+            return Err(Obstacle::config(
+                format!(
+                    "hook {name} did not end within {} s, {HANGS} times in a row: it is not called any more",
+                    limit.as_secs()
+                ),
+                "Raise the hook's timeout_s, or mend the command.",
+            ));
+        }
         let run_id = self.world.run_id.clone();
         let fill = |text: &str| {
             values.iter().fold(text.replace("{run_id}", &run_id), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
         };
         let step = format!("hook {name}");
         match (hook, &hook.exec, &hook.http, &hook.prompt) {
-            (_, Some(argv), _, _) => self.exec(&step, argv.iter().map(|part| fill(part)).collect(), limit).await,
+            (_, Some(argv), _, _) => self.exec(&step, name, argv.iter().map(|part| fill(part)).collect(), limit).await,
             (_, _, Some(call), _) => self.call(&step, call, &fill).await,
             (_, _, _, Some(prompt)) => self.ask_operator(&step, fill(prompt), limit).await,
             _ => Err(Obstacle::config(
@@ -140,7 +184,17 @@ impl Stage {
         }
     }
 
-    async fn exec(&self, step: &str, argv: Vec<String>, limit: Duration) -> Result<HookAnswer, Obstacle> {
+    /// Counts how often in a row a hook did not end.
+    fn hung(&self, name: &str, hangs: bool) {
+        let mut hung = self.world.hung.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if hangs {
+            *hung.entry(name.to_owned()).or_default() += 1;
+        } else {
+            hung.remove(name);
+        }
+    }
+
+    async fn exec(&self, step: &str, name: &str, argv: Vec<String>, limit: Duration) -> Result<HookAnswer, Obstacle> {
         let Some((program, arguments)) = argv.split_first() else {
             return Err(Obstacle::config(format!("{step}: exec is empty"), "Write exec = [\"program\", \"argument\"]."));
         };
@@ -156,13 +210,18 @@ impl Stage {
                 ));
             }
             Err(_) => {
+                self.hung(name, true);
                 return Err(Obstacle::config(
                     format!("{step}: `{program}` did not end within {} s", limit.as_secs()),
                     "Raise the hook's timeout_s, or mend the command.",
                 ));
             }
         };
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        self.hung(name, false);
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if text.trim().is_empty() && !output.status.success() {
+            text = self.world.recorder.redactor.text(&String::from_utf8_lossy(&output.stderr));
+        }
         let exchange = self.world.recorder.record(RawExchange {
             scenario: self.scenario,
             step,

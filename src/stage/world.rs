@@ -88,6 +88,10 @@ pub struct World {
     pub commands: CommandBook,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
+    /// What could not be undone: it stays on the list of the next run.
+    pub stuck: Mutex<Vec<Undo>>,
+    /// How often in a row each hook did not end in its time.
+    pub hung: Mutex<BTreeMap<String, u32>>,
 }
 
 /// The discovery document.

@@ -7,5 +7,6 @@ mod app;
 mod finished;
 mod hostile;
 mod peers;
+mod provisioning;
 mod support;
 mod texts;

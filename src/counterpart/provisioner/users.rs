@@ -105,7 +105,8 @@ impl Provisioner {
     /// Links the account that is there, or creates one. A lost answer is followed by a lookup, never by a second POST.
     async fn create(&self, scim: &Channel, key: Key, wanted: &Profile) -> Result<(), String> {
         if self.has(Lapse::CreatesBeforeSignin) {
-            return Ok(());
+            // It does look, so that its silence is seen to be its own.
+            return self.lookup(scim, wanted).await.map(|_| ());
         }
         let mut why = String::new();
         for attempt in 0..ATTEMPTS {

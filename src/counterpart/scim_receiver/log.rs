@@ -104,6 +104,16 @@ impl Entry {
             && !self.path.ends_with("/.search")
     }
 
+    /// It made a user.
+    pub fn created_user(&self) -> bool {
+        self.door == Door::Scim && self.method == "POST" && self.path == "/Users" && self.ok()
+    }
+
+    /// The filter of a search by GET.
+    pub fn filter(&self) -> Option<&str> {
+        self.query.iter().find(|(name, _)| name.eq_ignore_ascii_case("filter")).map(|(_, value)| value.as_str())
+    }
+
     /// It was carried out.
     pub fn ok(&self) -> bool {
         (200..300).contains(&self.status)

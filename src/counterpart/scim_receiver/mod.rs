@@ -9,6 +9,7 @@ pub mod sent;
 mod serve;
 pub mod strict;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -82,6 +83,8 @@ pub struct Receiver {
     pub authority: Vec<u8>,
     hall: Arc<Hall>,
     pool: Mutex<Vec<String>>,
+    /// Accounts that a hook named, by the user's tag.
+    told: Mutex<BTreeMap<String, String>>,
     _server: AsyncServer,
 }
 
@@ -159,7 +162,17 @@ impl Receiver {
             None => None,
         };
         let addr = front.as_ref().map_or(server.addr, |front| front.addr);
-        Ok(Receiver { addr, desk, commands, front, authority, hall, pool: Mutex::new(config.pool), _server: server })
+        Ok(Receiver {
+            addr,
+            desk,
+            commands,
+            front,
+            authority,
+            hall,
+            pool: Mutex::new(config.pool),
+            told: Mutex::default(),
+            _server: server,
+        })
     }
 
     /// The service provider, for looking and for changes behind the identity service's back.
@@ -180,6 +193,23 @@ impl Receiver {
     /// A directory user that no other scenario uses.
     pub fn take_user(&self) -> Option<String> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Reads what a hook said about a user since `mark`; see [`named`].
+    pub fn hear(&self, mark: usize, tag: &str, text: &str) {
+        if let Some(id) = named(&self.log().since(mark, Entry::created_user), text) {
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(tag.to_owned(), id);
+        }
+    }
+
+    /// The account that a hook named as this user's.
+    pub fn told(&self, tag: &str) -> Option<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(tag).cloned()
+    }
+
+    /// Did a hook name this account?
+    pub fn is_told(&self, id: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).values().any(|known| known == id)
     }
 
     /// Scripts a fault.
@@ -223,6 +253,14 @@ impl Receiver {
     }
 }
 
+/// The account that a text names: the one whose id, as the server gave it, stands there. Several say nothing. An id is long and random: it
+/// stands in no text by chance, and only who made the account knows it.
+fn named(created: &[Entry], text: &str) -> Option<String> {
+    let ids: BTreeSet<&str> =
+        created.iter().filter_map(|entry| entry.resource.as_deref()).filter(|id| !id.is_empty() && text.contains(id)).collect();
+    ids.first().filter(|_| ids.len() == 1).map(|id| (*id).to_owned())
+}
+
 /// Does a string of this value hold a text? `text` is in lower case.
 pub fn holds(value: &Value, text: &str) -> bool {
     match value {
@@ -264,6 +302,18 @@ fn unmanaged(engine: &Engine, run_id: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use std::time::Instant;
+
+    #[test]
+    fn a_hook_names_an_account_by_its_id_and_by_one_alone() {
+        let made = |id: &str| Entry { resource: Some(id.into()), status: 201, ..entry("POST", "/Users", "{}") };
+        let created = [made("7c1f-a"), made("7c1f-b")];
+        assert!(created.iter().all(Entry::created_user));
+        assert_eq!(named(&created, "User ID: 7c1f-b"), Some("7c1f-b".into()));
+        assert_eq!(named(&created, "done"), None);
+        assert_eq!(named(&created, "7c1f-a 7c1f-b"), None);
+        assert_eq!(named(&[], "7c1f-b"), None);
+        assert!(!Entry { status: 409, ..made("7c1f-a") }.created_user());
+    }
 
     /// An entry of the log.
     pub fn entry(method: &str, path: &str, body: &str) -> Entry {

@@ -1,7 +1,7 @@
 //! Answers the requests that reach the receiver, and keeps them.
 
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use jiff::Timestamp;
@@ -54,9 +54,10 @@ impl Hall {
             fault: None,
             exchange: String::new(),
         };
+        let mut pause = Duration::ZERO;
         // The form parameters of a token request are its evidence; the recorder redacts what is secret in them.
         let outcome = match door {
-            Door::Scim => self.scim(&mut entry).await,
+            Door::Scim => self.scim(&mut entry, &mut pause),
             Door::Metadata => Some(plain(200, self.desk.metadata())),
             Door::Token => Some(plain(200, Value::Null)),
             Door::Commands => Some(plain(200, Value::Null)),
@@ -99,8 +100,10 @@ impl Hall {
         }
         self.desk.note(entry.header("authorization"), &exchange);
         entry.exchange = exchange;
-        entry.answered = Instant::now();
+        entry.answered = Instant::now() + pause;
         self.log.push(entry);
+        // The request is carried out and kept before: a client that does not wait for a late answer may hang up here.
+        tokio::time::sleep(pause).await;
         match outcome {
             Some(response) => written(response),
             None => {
@@ -142,7 +145,8 @@ impl Hall {
         texts
     }
 
-    async fn scim(&self, entry: &mut Entry) -> Outcome {
+    /// Carries a request out, unless a scripted fault forbids it; `pause` is how late the answer shall be.
+    fn scim(&self, entry: &mut Entry, pause: &mut Duration) -> Outcome {
         entry.access = self.desk.access(entry.header("authorization"));
         let texts = self.texts(entry);
         let body = String::from_utf8_lossy(&entry.raw).to_lowercase();
@@ -165,7 +169,7 @@ impl Hall {
                 response.headers.push(("www-authenticate".into(), challenge.into()));
                 return Some(response);
             }
-            Some(Fault::Delayed(time)) => tokio::time::sleep(time).await,
+            Some(Fault::Delayed(time)) => *pause = time,
             Some(Fault::AnswerLost) | None => {}
         }
         let response = self.carry_out(entry);

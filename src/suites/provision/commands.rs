@@ -146,11 +146,7 @@ impl Scenario for Commands {
             work.limit(&mut seen, users.get("command-limited")).await;
         }
         work.look(&mut seen);
-        let group = work.group_name();
-        if course.has("delete-group") && course.has("create-group") {
-            let undo = course.undo_later("delete-group", &User::default(), &[("group", &group)]);
-            stage.undo_now(undo).await;
-        }
+        course.remove_group(&work.group_name()).await;
         course.close(users.into_values()).await;
         Ok(seen)
     }
@@ -212,7 +208,7 @@ impl Work<'_> {
         let clash = self.hook("disable-user", user("command-conflict"), &[]).await;
         let value = format!("Changed {}", course.stage.world.run_id);
         let group = self.group_name();
-        if self.hook("create-group", None, &[("group", &group)]).await.is_ok() {
+        if course.make_group(&group).await.is_ok() {
             let _ = self.hook("add-group-member", user("command-mover"), &[("group", &group)]).await;
         }
         let attribute = course.stage.world.target.lifecycle.attributes.first().cloned().unwrap_or_else(|| "displayName".into());

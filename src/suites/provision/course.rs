@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Case;
-use crate::counterpart::scim_receiver::{Entry, Receiver, Sent, holds};
+use crate::counterpart::scim_receiver::{Door, Entry, Receiver, Sent, holds};
 use crate::event::Event;
 use crate::model::ExchangeId;
 use crate::stage::Stage;
@@ -92,9 +92,15 @@ impl<'a> Course<'a> {
             return Ok(User { email: name.clone(), tag: name.to_lowercase(), display: name.clone(), name, ..User::default() });
         }
         let user = self.somebody(label);
+        // Before the call: a hook that is cut off may have made the user all the same.
+        let removable = world.target.hooks.contains_key("delete-user");
+        if removable {
+            self.undo_later("delete-user", &user, &[]);
+        }
         let answer = self.call("create-user", &user, &[]).await?;
         if !answer.done {
-            return Err(Obstacle::config(format!("hook create-user did not succeed: {}", answer.text), "Mend the hook."));
+            self.forget(&user);
+            return Err(Obstacle::config(format!("hook create-user did not succeed: {}", answer.said()), "Mend the hook."));
         }
         let id = serde_json::from_str::<Value>(&answer.text).ok().and_then(|body| match &body["id"] {
             Value::String(id) => Some(id.clone()),
@@ -102,9 +108,11 @@ impl<'a> Course<'a> {
             _ => None,
         });
         let user = User { id: id.unwrap_or_default(), ..user };
-        if world.target.hooks.contains_key("delete-user") {
+        if removable && !user.id.is_empty() {
+            self.forget(&user);
             self.undo_later("delete-user", &user, &[]);
-        } else {
+        }
+        if !removable {
             self.stage.note(format!("hooks.delete-user is not configured: {} stays in the directory", user.name));
         }
         Ok(user)
@@ -142,8 +150,13 @@ impl<'a> Course<'a> {
             .into_iter()
             .map(|(label, user)| {
                 let found = user.and_then(|user| {
-                    let missing =
-                        || format!("the user {} did not arrive within {seconds} s, so there is nothing to work on", user.name);
+                    let silent = self.silent().map(|why| format!(": {why}")).unwrap_or_default();
+                    let missing = || {
+                        format!(
+                            "the user {} did not arrive within {seconds} s, so there is nothing to work on{silent}",
+                            user.name
+                        )
+                    };
                     self.account(&user).map(|id| (user.clone(), id)).ok_or_else(missing)
                 });
                 (label, found)
@@ -169,7 +182,7 @@ impl<'a> Course<'a> {
     pub async fn hook(&self, name: &str, user: &User, more: &[(&str, &str)]) -> Result<ExchangeId, Obstacle> {
         let answer = self.call(name, user, more).await?;
         if !answer.done {
-            return Err(Obstacle::config(format!("hook {name} did not succeed: {}", answer.text), "Mend the hook."));
+            return Err(Obstacle::config(format!("hook {name} did not succeed: {}", answer.said()), "Mend the hook."));
         }
         Ok(answer.exchange)
     }
@@ -177,7 +190,11 @@ impl<'a> Course<'a> {
     async fn call(&self, name: &str, user: &User, more: &[(&str, &str)]) -> Result<HookAnswer, Obstacle> {
         let values = values(self.receiver, user, more);
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.stage.hook(name, &values).await
+        let answer = self.stage.hook(name, &values).await?;
+        if answer.done && NAMING.contains(&name) {
+            self.receiver.hear(self.mark, &user.tag, &answer.text);
+        }
+        Ok(answer)
     }
 
     /// Remembers how to undo something about a user or group, so that it is undone even when the run ends early.
@@ -189,8 +206,41 @@ impl<'a> Course<'a> {
 
     /// A directory user is gone or has another name: nothing is left to undo.
     pub fn forget(&self, user: &User) {
+        self.forget_undo("delete-user", &user.name);
+    }
+
+    /// A group is gone: nothing is left to undo.
+    pub fn forget_group(&self, group: &str) {
+        self.forget_undo("delete-group", group);
+    }
+
+    fn forget_undo(&self, hook: &str, what: &str) {
         let mut undo = self.stage.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        undo.retain(|undo| undo.hook != "delete-user" || !undo.values.iter().any(|(_, value)| *value == user.name));
+        undo.retain(|undo| !undo.of(hook, what));
+    }
+
+    /// Makes a group, which `delete-group` removes again: by [`Course::remove_group`], or when the run ends.
+    ///
+    /// # Errors
+    /// The hook is missing or failed.
+    pub async fn make_group(&self, group: &str) -> Result<ExchangeId, Obstacle> {
+        if self.has("create-group") && self.has("delete-group") {
+            self.undo_later("delete-group", &User::default(), &[("group", group)]);
+        }
+        let answer = self.call("create-group", &User::default(), &[("group", group)]).await?;
+        if !answer.done {
+            self.forget_group(group);
+            return Err(Obstacle::config(format!("hook create-group did not succeed: {}", answer.said()), "Mend the hook."));
+        }
+        Ok(answer.exchange)
+    }
+
+    /// Removes a group that [`Course::make_group`] made, where it is still there.
+    pub async fn remove_group(&self, group: &str) {
+        let left = self.stage.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for undo in left.into_iter().filter(|undo| undo.of("delete-group", group)) {
+            self.stage.undo_now(undo).await;
+        }
     }
 
     /// Is this hook configured?
@@ -207,10 +257,17 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The id of the account of a user.
+    /// The id of the account of a user: one that holds the user's name, else the one that a hook named.
     pub fn account(&self, user: &User) -> Option<String> {
         let users = self.receiver.users_with(&user.tag);
-        users.first().and_then(|user| user["id"].as_str()).map(str::to_owned)
+        let known = users.first().and_then(|user| user["id"].as_str()).map(str::to_owned);
+        let told = || self.receiver.told(&user.tag).filter(|id| self.receiver.engine().user(id).is_some());
+        known.or_else(told)
+    }
+
+    /// Why nothing may be held against an identity service that never sent a request: whether it knows where to send it is unknown.
+    pub fn silent(&self) -> Option<&'static str> {
+        (!self.receiver.log().any(0, |entry| entry.door == Door::Scim)).then_some(SILENT)
     }
 
     /// The account is gone or inactive.
@@ -258,9 +315,20 @@ impl<'a> Course<'a> {
         labels: &[&str],
         reached: impl Fn(&str) -> bool,
     ) -> BTreeMap<String, f64> {
+        self.settle_for(what, self.cycle() * cycles, labels, reached).await
+    }
+
+    /// The same, for so long.
+    pub async fn settle_for(
+        &self,
+        what: &str,
+        limit: Duration,
+        labels: &[&str],
+        reached: impl Fn(&str) -> bool,
+    ) -> BTreeMap<String, f64> {
         let from = Instant::now();
         let mut took: BTreeMap<String, f64> = BTreeMap::new();
-        self.wait_for(what, self.cycle() * cycles, || {
+        self.wait_for(what, limit, || {
             for label in labels {
                 if !took.contains_key(*label) && reached(label) {
                     took.insert((*label).to_owned(), from.elapsed().as_secs_f64());
@@ -277,10 +345,18 @@ impl<'a> Course<'a> {
         self.settle(what, 1, &["it"], |_| reached()).await.get("it").copied()
     }
 
+    /// Seconds from the call of a hook at `asked` to its effect, which a wait that began at `from` saw after so many seconds. A hook that
+    /// provisions itself takes its time before it returns, and a wait looks only afterwards: the last change of the account may be earlier.
+    pub fn took(&self, asked: Instant, from: Instant, waited: f64, mark: usize, id: &str) -> f64 {
+        let seen = from.saturating_duration_since(asked).as_secs_f64() + waited;
+        let changes = self.receiver.log().since(mark, |entry| entry.writes() && entry.changed && entry.touches(id));
+        changes.last().map_or(seen, |entry| entry.at.saturating_duration_since(asked).as_secs_f64().min(seen))
+    }
+
     /// What was sent since a mark about an account or a text, as it is kept.
     pub fn sent(&self, mark: usize, id: &str, tag: &str) -> Vec<Sent> {
         let about = |entry: &Entry| {
-            entry.door == crate::counterpart::scim_receiver::Door::Scim
+            entry.door == Door::Scim
                 && ((!id.is_empty() && (entry.touches(id) || entry.path.contains(id))) || (!tag.is_empty() && entry.names(tag)))
         };
         let entries = self.receiver.log().since(mark, about);
@@ -303,9 +379,7 @@ impl<'a> Course<'a> {
     pub async fn close(&self, users: impl IntoIterator<Item = User>) {
         let users: Vec<User> = users.into_iter().filter(|user| user.made).collect();
         let left = self.stage.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let undone = left.into_iter().filter(|undo| {
-            undo.hook == "delete-user" && users.iter().any(|user| undo.values.iter().any(|(_, value)| *value == user.name))
-        });
+        let undone = left.into_iter().filter(|undo| users.iter().any(|user| undo.of("delete-user", &user.name)));
         futures_util::future::join_all(undone.map(|undo| self.stage.undo_now(undo))).await;
     }
 
@@ -314,6 +388,12 @@ impl<'a> Course<'a> {
         self.receiver.engine().user(id).is_some_and(|user| holds(&user, &text.to_lowercase()))
     }
 }
+
+/// What is said of an identity service that never sent a request.
+pub const SILENT: &str = "no request at all came from the identity service; it must provision into counterpart.scim_url when hook assign-user was called";
+
+/// Hooks whose output may name the account of the user, by the id that the SCIM server gave.
+const NAMING: [&str; 2] = ["create-user", "assign-user"];
 
 /// Placeholders that hooks about accounts may use, besides those of the user.
 const OTHERS: [&str; 7] = ["attribute", "value", "group", "role", "count", "password", "totp"];

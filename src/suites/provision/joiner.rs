@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Case;
 use super::course::{Course, User};
 use crate::counterpart::scim_client::USER;
-use crate::counterpart::scim_receiver::{Fault, Rule, Sent, TENANT};
+use crate::counterpart::scim_receiver::{Entry, Fault, Rule, Sent, TENANT, holds};
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
 
@@ -46,6 +46,19 @@ pub struct Seen {
     pub race: Vec<usize>,
     /// What was sent about the one whose first answer was lost.
     pub race_lost: Vec<Sent>,
+    /// The account of the new user is known by a hook's word alone: its `externalId`, empty where it has none. No name, address or id of the
+    /// user stands in it.
+    #[serde(default)]
+    pub unlike: Option<String>,
+    /// No request came at all in the run.
+    #[serde(default)]
+    pub silent: bool,
+    /// Creations while the new user did not arrive, in which no user of the run is to be recognised, in a run that has no others.
+    #[serde(default)]
+    pub unclaimed: Vec<String>,
+    /// A hook named another account than the one that was there: what made it, and whether the client had searched by a filter.
+    #[serde(default)]
+    pub other: Option<(String, bool)>,
     /// Why the race could not be played.
     pub race_obstacle: Option<String>,
     /// POST bodies of users, for what must differ.
@@ -88,22 +101,55 @@ impl Scenario for Joiner {
                     case.state = "there is no account".into();
                 }
                 seen.cases.insert("create".into(), case);
+                look(&course, &mut seen, mark, user, &id);
                 if took.is_some() {
                     users.extend(go_on(&course, &mut seen, user, &id).await);
                     seen.story = course.sent(mark, &id, &user.tag);
+                } else {
+                    let silent = course.silent().map(|why| format!(": {why}")).unwrap_or_default();
+                    block(&mut seen, &format!("the user {} did not arrive, so there is nothing to work on{silent}", user.name));
                 }
                 seen.ids.push(id);
             }
             Some(Err(why)) => {
                 seen.cases.insert("create".into(), Case::blocked(why.as_str()));
+                block(&mut seen, why);
             }
             None => {}
         }
+        // Those of the run; where it cannot be recognised in any, all count: nobody else has the token.
         let run = stage.world.run_id.to_lowercase();
-        let posts = course.receiver.log().since(0, |entry| entry.method == "POST" && entry.path == "/Users" && entry.names(&run));
-        seen.created = posts.iter().filter(|entry| entry.ok()).take(40).map(|entry| Sent::of(entry, course.began)).collect();
+        let posts = course.receiver.log().since(0, Entry::created_user);
+        let ours = posts.iter().any(|entry| entry.names(&run));
+        let posts = posts.iter().filter(|entry| !ours || entry.names(&run));
+        seen.created = posts.take(40).map(|entry| Sent::of(entry, course.began)).collect();
         course.close(users).await;
         Ok(seen)
+    }
+}
+
+/// Nothing else can be played where the first user did not arrive.
+fn block(seen: &mut Seen, why: &str) {
+    for what in ["link", "update", "clear", "rename"] {
+        seen.cases.insert(what.into(), Case::blocked(why));
+    }
+    seen.race_obstacle = Some(why.to_owned());
+}
+
+/// Looks at how the account of the new user can be told, or at what came in its place.
+fn look(course: &Course<'_>, seen: &mut Seen, mark: usize, user: &User, id: &str) {
+    let receiver = course.receiver;
+    if let Some(account) = receiver.engine().user(id) {
+        let ours = [user.tag.as_str(), user.id.as_str(), user.display.as_str()];
+        let recognised = ours.iter().any(|text| !text.is_empty() && holds(&account, &text.to_lowercase()));
+        seen.unlike = (!recognised).then(|| account["externalId"].as_str().unwrap_or_default().to_owned());
+        return;
+    }
+    seen.silent = course.silent().is_some();
+    let run = course.stage.world.run_id.to_lowercase();
+    if !receiver.log().any(0, |entry| entry.created_user() && entry.names(&run)) {
+        let unclaimed = |entry: &Entry| entry.created_user() && !entry.resource.as_deref().is_some_and(|id| receiver.is_told(id));
+        seen.unclaimed = receiver.log().since(mark, unclaimed).into_iter().map(|entry| entry.exchange).collect();
     }
 }
 
@@ -132,7 +178,7 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
         "link" => link.as_ref().is_ok_and(|(one, place, from)| {
             course.receiver.log().any(*from, |entry| {
                 entry.ok() && (entry.touches(place) && entry.writes() || entry.names(&one.tag) && entry.method == "POST")
-            })
+            }) || course.receiver.told(&one.tag).is_some()
         }),
         _ => race.iter().all(|one| course.account(one).is_some()),
     };
@@ -166,27 +212,27 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
         Ok((one, place, from)) => {
             seen.linked_accounts = course.receiver.users_with(&one.tag).len();
             seen.ids.push(place.clone());
+            seen.other = another(course, &one, &place, from);
             let case = course.case(from, &place, &one.tag, took.get("link").copied());
             seen.cases.insert("link".into(), case);
             users.push(one);
         }
     }
+    clear_and_rename(course, seen, user, id, (titled && course.account_holds(id, &title)).then_some(title.as_str())).await;
     if !race.is_empty() {
-        // What the client does about the lost answer may come late.
+        // What the client does about the lost answer may come late; the changes above took their time of it.
         let lost = race.first().map(|one| one.tag.clone()).unwrap_or_default();
-        let repeated = || {
-            let sent = course.sent(mark, "", &lost);
-            sent.iter()
-                .position(|sent| sent.fault.as_deref().is_some_and(|fault| fault.contains("lost")))
-                .is_some_and(|at| at + 1 < sent.len())
-        };
-        course.wait_for("a repetition", course.patience(60), repeated).await;
+        let unheard = |entry: &Entry| entry.names(&lost) && entry.fault.as_deref().is_some_and(|fault| fault.contains("lost"));
+        if let Some(first) = course.receiver.log().since(mark, unheard).first() {
+            let left = course.patience(60).saturating_sub(first.at.elapsed());
+            let repeated = || course.receiver.log().any(first.number + 1, |entry| entry.names(&lost));
+            course.wait_for("a repetition", left, repeated).await;
+        }
         seen.race = race.iter().map(|one| course.receiver.users_with(&one.tag).len()).collect();
         seen.race_lost =
             race.first().map(|one| course.sent(mark, &course.account(one).unwrap_or_default(), &one.tag)).unwrap_or_default();
     }
     users.extend(race);
-    clear_and_rename(course, seen, user, id, (titled && course.account_holds(id, &title)).then_some(title.as_str())).await;
     users
 }
 
@@ -199,9 +245,15 @@ async fn change(course: &Course<'_>, user: &User, attribute: &str, value: &str) 
 
 /// A user whose account is there before, its user name in another case. The form of user names is that of the first user.
 async fn link(course: &Course<'_>, seen: &mut Seen, first: &User, id: &str) -> Result<(User, String, usize), String> {
+    let unlike = seen.unlike.is_some();
     let name_of = |user: &User| -> Option<String> {
         let known = course.receiver.engine().user(id)?["userName"].as_str()?.to_lowercase();
-        if known == first.name.to_lowercase() { Some(user.name.clone()) } else { (known == first.tag).then(|| user.tag.clone()) }
+        // Where the client makes up names, only what it was given can be there before.
+        if unlike || known == first.name.to_lowercase() {
+            Some(user.name.clone())
+        } else {
+            (known == first.tag).then(|| user.tag.clone())
+        }
     };
     let somebody = course.user("joiner-linked").await.map_err(|obstacle| obstacle.message)?;
     let Some(name) = name_of(&somebody) else {
@@ -217,6 +269,16 @@ async fn link(course: &Course<'_>, seen: &mut Seen, first: &User, id: &str) -> R
     seen.existing = name;
     course.assign(&somebody).await.map_err(|obstacle| obstacle.message)?;
     Ok((somebody, place, from))
+}
+
+/// The account that a hook named, where it is another than the one that was there: its creation, and whether a search came before.
+fn another(course: &Course<'_>, user: &User, place: &str, from: usize) -> Option<(String, bool)> {
+    let told = course.receiver.told(&user.tag).filter(|id| id != place)?;
+    let log = course.receiver.log();
+    let made = log.since(from, |entry| entry.created_user() && entry.touches(&told)).into_iter().next()?;
+    let searched =
+        log.any(from, |entry| entry.number < made.number && (entry.filter().is_some() || entry.path.ends_with("/.search")));
+    Some((made.exchange, searched))
 }
 
 /// Several users at once: all answers are slow, and one creation's answer is lost.

@@ -1,6 +1,7 @@
 //! provision-leaver: users are disabled, unassigned, deleted and enabled again at the identity service.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +55,10 @@ impl Scenario for Leaver {
         let labels = ["leaver-disable", "leaver-unassign", "leaver-delete", "leaver-bystander"];
         let arrived = course.arrived(&labels).await;
         let mark = stage.world.receiver()?.log().mark();
-        let mut going: Vec<(&str, User, String)> = Vec::new();
+        // With the moment at which the hook was called: one that provisions itself takes its time before it returns.
+        let mut going: Vec<(&str, User, String, Instant)> = Vec::new();
         for (step, hook) in steps {
+            let asked = Instant::now();
             if !course.has(hook) {
                 continue;
             }
@@ -68,7 +71,7 @@ impl Scenario for Leaver {
                         if step == "delete" {
                             course.forget(user);
                         }
-                        going.push((step, user.clone(), id.clone()));
+                        going.push((step, user.clone(), id.clone(), asked));
                         Ok(cite)
                     }
                     Err(obstacle) => Err(obstacle.message),
@@ -81,14 +84,16 @@ impl Scenario for Leaver {
         }
         course.now().await;
         let labels: Vec<&str> = going.iter().map(|(step, ..)| *step).collect();
-        let gone = |step: &str| going.iter().any(|(known, _, id)| *known == step && course.deprovisioned(id));
+        let gone = |step: &str| going.iter().any(|(known, _, id, _)| *known == step && course.deprovisioned(id));
+        let from = Instant::now();
         let took = course.settle("deactivations", 1, &labels, gone).await;
-        for (step, user, id) in &going {
+        for (step, user, id, asked) in &going {
             let cites = seen.cases.get(*step).map(|case| case.cites.clone()).unwrap_or_default();
-            let case = Case { cites, ..course.case(mark, id, &user.tag, took.get(*step).copied()) };
+            let took = took.get(*step).map(|waited| course.took(*asked, from, *waited, mark, id));
+            let case = Case { cites, ..course.case(mark, id, &user.tag, took) };
             seen.cases.insert((*step).to_owned(), case);
         }
-        if let Some((_, user, id)) = going.iter().find(|(step, ..)| *step == "disable") {
+        if let Some((_, user, id, _)) = going.iter().find(|(step, ..)| *step == "disable") {
             again(&course, &mut seen, user, id).await;
         }
         if let Some(Ok((user, id))) = arrived.get("leaver-bystander") {
@@ -128,12 +133,14 @@ async fn again(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) {
             return;
         }
         id = course.account(user).unwrap_or(id);
-        let mark = course.receiver.log().mark();
+        let (mark, asked) = (course.receiver.log().mark(), Instant::now());
         let case = match course.hook("disable-user", user, &[]).await {
             Err(obstacle) => Case::blocked(obstacle.message),
             Ok(cite) => {
                 course.now().await;
-                let took = course.reach("a deactivation", || course.deprovisioned(&id)).await;
+                let from = Instant::now();
+                let waited = course.reach("a deactivation", || course.deprovisioned(&id)).await;
+                let took = waited.map(|waited| course.took(asked, from, waited, mark, &id));
                 Case { cites: vec![cite], ..course.case(mark, &id, &user.tag, took) }
             }
         };

@@ -70,6 +70,10 @@ impl Scenario for Roles {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let course = Course::open(stage)?;
         let mut seen = Seen::default();
+        if !["import-roles", "map-role", "map-group-role"].iter().any(|hook| course.has(hook)) {
+            seen.cases.insert("group-add".into(), Case::blocked("hooks.map-group-role is not configured"));
+            return Ok(seen);
+        }
         let labels = [
             "role-two",
             "role-unsupported",
@@ -127,6 +131,9 @@ async fn read(course: &Course<'_>, seen: &mut Seen, mark: usize, import: Result<
             let lists = course.receiver.log().since(mark, |entry| entry.path == "/Roles" || entry.path.starts_with("/Schemas"));
             case.sent = lists.iter().take(20).map(|entry| Sent::of(entry, course.began)).collect();
             let read = ids().len();
+            if took.is_none() {
+                case.obstacle = course.silent().map(str::to_owned);
+            }
             case.state =
                 if read == 0 { "the roles were never read".into() } else { format!("{read} of {count} roles were read") };
             case
@@ -254,7 +261,7 @@ impl Work<'_> {
                 return Err(format!("hooks.{hook} is not configured"));
             }
         }
-        self.hook("create-group", "", &[("group", &group)]).await?;
+        self.course.make_group(&group).await.map_err(|obstacle| obstacle.message)?;
         self.hook("map-group-role", "", &[("group", &group), ("role", role)]).await?;
         self.hook("add-group-member", "role-group", &[("group", &group)]).await
     }
@@ -318,10 +325,7 @@ impl Work<'_> {
         seen.cases.insert("remove".into(), self.case(mark, "role-two", remove, took.get("role-two").copied()));
         seen.cases.insert("group-remove".into(), self.case(mark, "role-group", leave, took.get("role-group").copied()));
         seen.cases.insert("disable".into(), self.case(mark, "role-disabled", disable, took.get("role-disabled").copied()));
-        if course.has("delete-group") {
-            let undo = course.undo_later("delete-group", &User::default(), &[("group", &group)]);
-            course.stage.undo_now(undo).await;
-        }
+        course.remove_group(&group).await;
     }
 
     /// The catalogue gets a role and loses one.

@@ -129,10 +129,7 @@ impl Scenario for SignIn {
             let outcome = tokens(&course, &mut seen, &user, (groups, roles), ([&mine, &also], &others, &role)).await;
             seen.obstacle = outcome.err().map(|obstacle| obstacle.message);
             for group in [&mine, &also, &others] {
-                if groups && course.has("delete-group") {
-                    let undo = course.undo_later("delete-group", &User::default(), &[("group", group)]);
-                    stage.undo_now(undo).await;
-                }
+                course.remove_group(group).await;
             }
             if roles && course.has("unmap-role") {
                 let undo = course.undo_later("unmap-role", &user, &[("role", &role)]);
@@ -211,7 +208,7 @@ async fn tokens(
     let mut rolled = Change { before: values(&before.0, &claims.1), cites: vec![before.1.clone()], ..Change::default() };
     if groups {
         for group in [mine[0], mine[1], others] {
-            course.hook("create-group", &User::default(), &[("group", group)]).await?;
+            course.make_group(group).await?;
         }
         for group in mine {
             course.hook("add-group-member", user, &[("group", group)]).await?;

@@ -156,10 +156,7 @@ impl Scenario for Sync {
                 course.receiver.offer(Paging::Index);
             }
         }
-        if !drift.group.is_empty() && course.has("delete-group") {
-            let undo = course.undo_later("delete-group", &User::default(), &[("group", &drift.group)]);
-            stage.undo_now(undo).await;
-        }
+        course.remove_group(&drift.group).await;
         course.close(users.into_values().map(|(user, _)| user)).await;
         Ok(seen)
     }
@@ -201,7 +198,7 @@ impl Drift<'_> {
         course.receiver.tag(&group, course.stage.scenario);
         let mut why = None;
         if ["create-group", "add-group-member"].iter().all(|hook| course.has(hook)) {
-            let mut done = course.hook("create-group", &User::default(), &[("group", &group)]).await;
+            let mut done = course.make_group(&group).await;
             for label in ["sync-drift", "sync-same"] {
                 if let (Ok(_), Some((user, _))) = (&done, self.users.get(label)) {
                     done = course.hook("add-group-member", user, &[("group", &group)]).await;
@@ -305,9 +302,12 @@ async fn walk(course: &Course<'_>, mark: usize, users: &BTreeMap<String, (User, 
     };
     let looked_up = || {
         let found = |user: &User, id: &str| {
+            // A missing account that was made again has another id.
+            let now = course.account(user).unwrap_or_else(|| id.to_owned());
             course.receiver.log().any(mark, |entry| {
                 entry.method == "GET"
                     && (entry.path.ends_with(id)
+                        || entry.path.ends_with(&now)
                         || entry
                             .query
                             .iter()

@@ -5,10 +5,40 @@ use crate::counterpart::scim_receiver::Sent;
 use crate::counterpart::scim_receiver::strict::member;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
+use crate::suites::provision::course::SILENT;
 use crate::suites::provision::{Case, effect};
 
 pub(super) fn an_assigned_user_is_created(seen: &Seen) -> Judgement {
-    effect(seen.cases.get("create"), "the account was created", "no account was created before a sign-in")
+    let Some(case) = seen.cases.get("create").filter(|case| case.obstacle.is_none()) else {
+        return effect(seen.cases.get("create"), "", "");
+    };
+    let cites = case.cited();
+    match &seen.unlike {
+        Some(external) if external.is_empty() => {
+            return Judgement::broken(
+                "the account that the hook names holds neither name, address nor id of the user who was assigned",
+            )
+            .cite(&cites);
+        }
+        Some(external) => {
+            return Judgement::undecided(format!(
+                "the account that the hook names holds no name and no address of the user; whose the externalId `{external}` is cannot be told"
+            ))
+            .cite(&cites);
+        }
+        None => {}
+    }
+    if !case.reached() && seen.silent {
+        return Judgement::undecided(SILENT).cite(&case.cites);
+    }
+    if !case.reached() && !seen.unclaimed.is_empty() {
+        return Judgement::undecided(format!(
+            "{} accounts were created in which no user of the run is to be recognised; hook assign-user may print the id of the user's",
+            seen.unclaimed.len()
+        ))
+        .cite(&seen.unclaimed);
+    }
+    effect(Some(case), "the account was created", "no account was created before a sign-in")
 }
 
 /// A lookup: a filtered list, or a search.
@@ -23,6 +53,21 @@ pub(super) fn what_is_there_is_linked(seen: &Seen) -> Judgement {
         return Judgement::undecided(why.as_str());
     }
     let cites = case.cited();
+    match &seen.other {
+        Some((made, false)) => {
+            return Judgement::broken(
+                "the account with the user's name and address was not looked for and stays as it is; another one was made",
+            )
+            .cite([made]);
+        }
+        Some((made, true)) => {
+            return Judgement::undecided(
+                "the client searched, found no account and made another one: what it searches by cannot be told",
+            )
+            .cite([made]);
+        }
+        None => {}
+    }
     if seen.linked_accounts > 1 {
         return Judgement::broken(format!("there are {} accounts for one user", seen.linked_accounts)).cite(&cites);
     }
@@ -231,6 +276,29 @@ mod tests {
             assert_eq!(check(&seen).call, Call::Broken);
         }
         assert_eq!(what_is_there_is_linked(&seen).call, Call::Undecided);
+    }
+
+    #[test]
+    fn an_account_that_only_the_hook_knows_must_be_the_users() {
+        let seen = |unlike: &str| Seen { unlike: Some(unlike.into()), ..good() };
+        assert_eq!(an_assigned_user_is_created(&seen("")).call, Call::Broken);
+        assert_eq!(an_assigned_user_is_created(&seen("8d2f")).call, Call::Undecided);
+    }
+
+    #[test]
+    fn silence_and_accounts_of_nobody_decide_nothing() {
+        let absent = || Seen { cases: [("create".to_owned(), missed(Vec::new()))].into(), ..Seen::default() };
+        assert_eq!(an_assigned_user_is_created(&absent()).call, Call::Broken);
+        assert_eq!(an_assigned_user_is_created(&Seen { silent: true, ..absent() }).call, Call::Undecided);
+        let unclaimed = vec!["x0007".to_owned()];
+        assert_eq!(an_assigned_user_is_created(&Seen { unclaimed, ..absent() }).call, Call::Undecided);
+    }
+
+    #[test]
+    fn another_account_without_a_search_is_broken() {
+        let seen = |searched| Seen { other: Some(("x0007".into(), searched)), ..good() };
+        assert_eq!(what_is_there_is_linked(&seen(false)).call, Call::Broken);
+        assert_eq!(what_is_there_is_linked(&seen(true)).call, Call::Undecided);
     }
 
     #[test]

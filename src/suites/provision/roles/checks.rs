@@ -21,9 +21,9 @@ pub(super) fn the_catalogue_is_read(seen: &Seen) -> Judgement {
     judgement
 }
 
-fn forbidden(of: &Forbidden, what: &str) -> Judgement {
+fn forbidden(of: &Forbidden, what: &str, push: Option<&Case>) -> Judgement {
     if !of.tried {
-        return Judgement::undecided("not tried");
+        return Judgement::undecided(push.and_then(|push| push.obstacle.as_deref()).unwrap_or("not tried"));
     }
     if of.sent {
         return Judgement::broken(format!("{what} was sent")).cite(&of.cites);
@@ -36,7 +36,7 @@ fn forbidden(of: &Forbidden, what: &str) -> Judgement {
 }
 
 pub(super) fn an_unsupported_role_is_not_sent(seen: &Seen) -> Judgement {
-    forbidden(&seen.unsupported, "the role that is marked unsupported")
+    forbidden(&seen.unsupported, "the role that is marked unsupported", seen.cases.get("push"))
 }
 
 pub(super) fn changes_of_the_catalogue_are_noticed(seen: &Seen) -> Judgement {
