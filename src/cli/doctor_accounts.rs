@@ -244,7 +244,8 @@ fn receiver(loaded: &Loaded, findings: &mut Findings) {
         });
         match usable {
             Ok(_) => {
-                findings.ok("SCIM server of the suite: its authority can be used; the identity service must trust counterpart.ca")
+                findings
+                    .ok("SCIM server of the suite: its authority can be used; the identity service must trust counterpart.ca");
             }
             Err(why) => findings.problem(&why, "`ipsie-conform init ISSUER --level AL1` makes the two files."),
         }
