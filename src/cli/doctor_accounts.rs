@@ -231,11 +231,8 @@ fn receiver(loaded: &Loaded, findings: &mut Findings) {
     if listens == 0 {
         let remedy = "Name a port: the identity service is configured with it as part of the URL.";
         findings.advice("SCIM server of the suite: counterpart.scim_listen takes a free port, another one in every run", remedy);
-    } else if named != Some(listens) {
-        findings.advice(
-            &format!("SCIM server of the suite: {url} has another port than scim_listen ({listens})"),
-            "That is right only where something forwards the one port to the other.",
-        );
+    } else if let Some(named) = named.filter(|named| *named != listens) {
+        findings.ok(&format!("SCIM server of the suite: something must lead port {named} of its URL to port {listens}"));
     }
     if url.starts_with("https://") {
         let read = |key: &str, reference: &Option<String>| {
@@ -247,7 +244,8 @@ fn receiver(loaded: &Loaded, findings: &mut Findings) {
         });
         match usable {
             Ok(_) => {
-                findings.ok("SCIM server of the suite: its authority can be used; the identity service must trust counterpart.ca")
+                findings
+                    .ok("SCIM server of the suite: its authority can be used; the identity service must trust counterpart.ca");
             }
             Err(why) => findings.problem(&why, "`ipsie-conform init ISSUER --level AL1` makes the two files."),
         }

@@ -112,8 +112,9 @@ pub async fn hooks(target: &Target, catalogue: &Catalogue, findings: &mut Findin
 }
 
 /// Hooks that are called where they are there, although no clause needs them.
-const HELPFUL_HOOKS: [&str; 8] = [
+const HELPFUL_HOOKS: [&str; 9] = [
     "create-user",
+    "recreate-user",
     "enable-user",
     "delete-user",
     "provision-now",
