@@ -19,11 +19,11 @@ use crate::suite::Obstacle;
 /// Seconds within which what provisioning does must show.
 pub const EFFECT_S: u64 = 300;
 
-/// A user to work on, and who that is at the suite's provider.
+/// A user of SCIM to work on, and who that is at the suite's provider.
 ///
 /// # Errors
 /// There is no user, or none of whom the target file says how it signs in.
-pub async fn account(stage: &Stage, label: &str, disposable: bool) -> Result<(Subject, provider::Subject), Obstacle> {
+pub async fn by_scim(stage: &Stage, label: &str, disposable: bool) -> Result<(Subject, provider::Subject), Obstacle> {
     let user = scim_blocks::subject(stage, label, disposable).await?;
     let (scim, tenant) = (&stage.scim()?.scim, &stage.app()?.app.tenant);
     if user.made {
@@ -137,7 +137,7 @@ impl Texts {
     pub fn describe(&self) -> String {
         match (self.readable, self.texts.as_slice()) {
             (false, _) => format!("the page could not be read ({})", self.fault),
-            (true, []) => "the page shows none".to_owned(),
+            (true, []) => "the page shows none: nothing matches the selector".to_owned(),
             (true, texts) => format!("the page shows {}", texts.join(", ")),
         }
     }

@@ -55,7 +55,7 @@ fn none(seen: &Seen) -> Judgement {
     if seen.exposed.assignable().is_empty() {
         return Judgement::undecided("no role is exposed that can be assigned (see al3.app.roles-exposed)");
     }
-    Judgement::undecided("lifecycle.role_ways names neither scim nor claims")
+    Judgement::not_configured("lifecycle.role_ways names no way that target.bindings and the other tables allow")
 }
 
 /// The user could sign in before, and did not have the role.
