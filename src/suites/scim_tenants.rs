@@ -66,6 +66,10 @@ impl Scenario for Tenants {
         }
         let find = Call::get("/Users").filter(format!("userName eq {}", quoted(&person.user_name)));
         seen.searched = stage.scim_send("a search by the wrong client", find).await?;
+        if let Ok(own) = stage.scim_sentinel().await {
+            let read = Call::get(format!("/Users/{}", own.id()));
+            seen.own_user = stage.scim_send("a user of the own tenant, read by the same client", read).await?;
+        }
         let touches = [
             ("reading it", Call::get(at.clone())),
             ("suspending it", Call::patch(at.clone(), &[replace("active", false)])),
@@ -105,7 +109,7 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
     }
     // The control: the wrong client is refused for whom it asks about, not for its token.
     if !seen.searched.ok() || !seen.own_user.ok() {
-        let why = format!("the first tenant's client cannot work in its own tenant: {}", seen.searched.describe());
+        let why = format!("the first tenant's client cannot work in its own tenant: {}, {}", seen.searched.describe(), seen.own_user.describe());
         return Judgement::undecided(why).cite(&at(&seen.searched));
     }
     let mut found = Findings::new();
