@@ -257,6 +257,10 @@ impl Set {
         if !setting.sweep.is_empty() {
             Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
         }
+        if let Some(app) = world.app.as_ref().filter(|_| sign_in.contains(&Role::App)) {
+            let stage = Stage::new(world.clone(), "clean-up");
+            app.users.iter().for_each(|who| stage.guest(who));
+        }
         let set = Set { world, _callback: callback, _front: front };
         if sign_in.contains(&Role::App)
             && set.world.app.is_some()
