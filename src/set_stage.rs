@@ -249,6 +249,7 @@ impl Set {
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             commands: Default::default(),
             journal: Journal::new(setting.journal.clone()),
+            named: Default::default(),
             guests: Default::default(),
             left: Mutex::default(),
             undo: Mutex::new(Vec::new()),

@@ -96,6 +96,7 @@ pub struct Given {
 
 /// Roles that the application shows to the user after a new sign-in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ShownRoles {
     /// The sign-in worked, so that the page is that of the user.
     pub signed_in: bool,
