@@ -46,7 +46,9 @@ pub async fn subject(stage: &Stage, label: &str, disposable: bool) -> Result<Sub
     };
     let mut all: Vec<&NamedUser> =
         stage.scim()?.scim.users.iter().filter(|named| named.disposable || !disposable).collect();
-    while let Some(at) = stage.take_named(&all.iter().map(|named| named.user_name.as_str()).collect::<Vec<_>>()).await {
+    loop {
+        let names: Vec<&str> = all.iter().map(|named| named.user_name.as_str()).collect();
+        let Some(at) = stage.take_named(&names).await else { return Err(obstacle) };
         let named = all.remove(at);
         let found = find(stage, "a named user is looked up", "userName", &named.user_name).await?;
         let fits = |user: &&Value| user["userName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&named.user_name));
@@ -56,7 +58,6 @@ pub async fn subject(stage: &Stage, label: &str, disposable: bool) -> Result<Sub
             return Ok(Subject { id, user_name: named.user_name.clone(), made: false, disposable: named.disposable, found });
         }
     }
-    Err(obstacle)
 }
 
 /// Users whose attribute equals a value.
