@@ -68,9 +68,7 @@ pub async fn run(
     let (scenarios, interrupted) = play(plan, &world, jobs, &events, stop).await;
     let undo = Stage::new(world.clone(), CLEAN_UP);
     if tokio::time::timeout(UNDO_LIMIT, undo.undo_all()).await.is_err() {
-        undo.note(
-            "not everything could be undone at the target in time; the next run of this target removes the rest with --sweep",
-        );
+        undo.leave("not everything could be removed in time; the next run of this target removes the rest with --sweep");
     }
     world.agent.close().await;
 
@@ -97,6 +95,7 @@ pub async fn run(
             browser: world.agent.name(),
             interrupted,
             fast,
+            left: std::mem::take(&mut *world.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner)),
         },
         target: TargetInfo {
             name: world.target.target.name.clone(),
@@ -184,7 +183,7 @@ async fn one(
     };
     // A scenario of provisioning passes through several cycles.
     let cycles = if suite.provisioned() { world.patience(world.target.lifecycle.cycle_s) * CYCLES } else { Duration::ZERO };
-    let limit = SCENARIO_LIMIT + cycles;
+    let limit = SCENARIO_LIMIT + cycles + world.patience(suite.waits_s());
     events(Event::Started { scenario: suite.id().into(), title: suite.title().into() });
     let stage = Stage::new(world, suite.id()).timed(suite.timed());
     let clock = Instant::now();

@@ -268,6 +268,9 @@ impl Set {
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             commands: Default::default(),
             journal: Journal::new(setting.journal.clone()),
+            named: Default::default(),
+            guests: Default::default(),
+            left: Mutex::default(),
             undo: Mutex::default(),
             stuck: Mutex::default(),
             hung: Mutex::default(),
@@ -279,6 +282,10 @@ impl Set {
         }
         if !setting.sweep.is_empty() {
             Stage::new(world.clone(), CLEAN_UP).sweep(&setting.sweep).await;
+        }
+        if let Some(app) = world.app.as_ref().filter(|_| sign_in.contains(&Role::App)) {
+            let stage = Stage::new(world.clone(), "clean-up");
+            app.users.iter().for_each(|who| stage.guest(who));
         }
         let set = Set { world, _callback: callback, _front: front };
         if sign_in.contains(&Role::App)

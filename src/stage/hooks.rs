@@ -73,6 +73,7 @@ impl Stage {
             match entry {
                 Entry::Scim { .. } => self.scim_adopt(entry),
                 Entry::Account { .. } => self.command_adopt(entry),
+                Entry::Guest { sub, email } => drop(self.world.guests.add(sub, email)),
                 Entry::Hook { hook, values } => {
                     if !self.undo_now(Undo { hook: hook.clone(), values: values.clone() }).await {
                         stuck.push(entry.clone());
@@ -80,8 +81,7 @@ impl Stage {
                 }
             }
         }
-        stuck.extend(self.scim_sweep().await);
-        stuck.extend(self.command_sweep().await);
+        stuck.extend(self.accounts_gone().await);
         // They stay on the list as what the earlier run left.
         self.world.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
         self.world.journal.swept(&stuck);
@@ -101,7 +101,7 @@ impl Stage {
         undo
     }
 
-    /// Undoes a change. A target without the hook keeps what was made; the live view says so. False where a later run may try again: it
+    /// Undoes a change. A target without the hook keeps what was made; the report says so. False where a later run may try again: it
     /// stays on the list.
     pub async fn undo_now(&self, undo: Undo) -> bool {
         let values: Vec<(&str, &str)> = undo.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -119,7 +119,8 @@ impl Stage {
         };
         self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
         if let Some(why) = told {
-            self.note(format!("could not be undone at the target ({}): {why}", undo.hook));
+            let whom: Vec<&str> = values.iter().map(|(_, value)| *value).filter(|value| !value.is_empty()).collect();
+            self.leave(format!("could not be undone at the target ({} {}): {why}", undo.hook, whom.join(" ")));
         }
         if settled {
             self.world.journal.gone(&undo.entry());
@@ -137,10 +138,17 @@ impl Stage {
                 self.undo_now(undo).await;
             })
             .await;
-        let mut left = self.scim_sweep().await;
-        left.extend(self.command_sweep().await);
+        let mut left = self.accounts_gone().await;
         left.extend(self.world.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().map(Undo::entry));
         self.world.journal.close(&left);
+    }
+
+    /// Removes all accounts and other resources of the run; answers what is left.
+    async fn accounts_gone(&self) -> Vec<Entry> {
+        let mut left = self.scim_sweep().await;
+        left.extend(self.command_sweep().await);
+        left.extend(self.guest_sweep().await);
+        left
     }
 
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.

@@ -29,6 +29,13 @@ pub enum Entry {
         /// Its `tenant`.
         tenant: String,
     },
+    /// A made-up user who signed in, and may have an account by that.
+    Guest {
+        /// `sub`.
+        sub: String,
+        /// `email`.
+        email: String,
+    },
     /// A hook to be called.
     Hook {
         /// Its name.

@@ -8,12 +8,14 @@ pub mod cert;
 pub mod dns;
 pub mod fed;
 pub mod front;
+pub mod guests;
 pub mod hooks;
 pub mod html;
 pub mod http;
 pub mod inbox;
 pub mod journal;
 pub mod listener;
+pub mod named;
 pub mod oracle;
 pub mod plain;
 pub mod raw;
@@ -56,6 +58,8 @@ pub struct Stage {
     pub scenario: &'static str,
     /// Its visits are due at certain times: they go before those of others.
     timed: bool,
+    /// Users of the target file that it works on.
+    taken: named::Taken,
     held: AtomicU32,
     failed: AtomicU32,
     waited_ms: AtomicU64,
@@ -70,6 +74,7 @@ impl Stage {
             world,
             scenario,
             timed: false,
+            taken: named::Taken::default(),
             held: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             waited_ms: AtomicU64::new(0),
@@ -155,5 +160,12 @@ impl Stage {
     /// Something worth a line in the live view.
     pub fn note(&self, text: impl Into<String>) {
         (self.world.events)(Event::Note { text: text.into() });
+    }
+
+    /// Something of the run that stays at the target: a line in the live view and in the report.
+    pub fn leave(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.world.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.clone());
+        self.note(text);
     }
 }

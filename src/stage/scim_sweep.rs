@@ -44,7 +44,7 @@ impl Stage {
             let stuck: Vec<Option<Made>> = gone.buffer_unordered(AT_ONCE).collect().await;
             for made in stuck.into_iter().flatten() {
                 let what = if made.id.is_empty() { " (no answer told its id)" } else { "" };
-                self.note(format!("could not be removed at the target: {}/{}{what} ({})", made.place, made.id, made.name));
+                self.leave(format!("could not be removed at the target: {}/{}{what} ({})", made.place, made.id, made.name));
                 left.push(made.entry());
             }
         }

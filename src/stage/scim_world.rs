@@ -134,6 +134,11 @@ impl ScimWorld {
         format!("{} {label}", self.run_id)
     }
 
+    /// A second tenant is configured.
+    pub fn has_second(&self) -> bool {
+        self.second_token.is_some() || !self.scim.second_client_id.is_empty()
+    }
+
     fn limit(&self) -> MutexGuard<'_, Limit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }

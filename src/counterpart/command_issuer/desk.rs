@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use super::{Answer, Draft, Sender, Streamed};
+use crate::counterpart::provider::Subject as Person;
 use crate::stage::app_world::AppWorld;
 use crate::stage::journal::Entry;
 use crate::stage::{Stage, World};
@@ -34,19 +35,6 @@ pub struct Account {
     pub aud_sub: Option<String>,
     /// The account was made by this run.
     pub made: bool,
-}
-
-impl Account {
-    /// The same on disk.
-    fn entry(&self) -> Entry {
-        Entry::Account { sub: self.sub.clone(), tenant: self.tenant.clone() }
-    }
-}
-
-impl CommandBook {
-    fn made(&self) -> MutexGuard<'_, Vec<Account>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The commands that the answer to a metadata command announces; `None` where it announces none at all.
@@ -170,6 +158,11 @@ impl<'a> Desk<'a> {
         Account { sub, tenant: self.sender.command_tenant().to_owned(), ..Account::default() }
     }
 
+    /// The account of this `sub` in the tenant that sign-ins name.
+    pub fn somebody_named(&self, sub: &str, made: bool) -> Account {
+        Account { sub: sub.to_owned(), tenant: self.sender.command_tenant().to_owned(), made, ..Account::default() }
+    }
+
     /// Claims of a made-up user, besides `sub`.
     pub fn claims(&self, who: &Account) -> Map<String, Value> {
         let domain = self.stage.world.target.scim.as_ref().map_or("ipsie-conform.test", |scim| scim.domain.as_str());
@@ -181,6 +174,24 @@ impl<'a> Desk<'a> {
             "email_verified": true,
         });
         claims.as_object().cloned().unwrap_or_default()
+    }
+
+    /// The account as a user of the suite's provider.
+    ///
+    /// # Errors
+    /// The target has no application.
+    pub fn person(&self, who: &Account) -> Result<Person, Obstacle> {
+        let app = &self.stage.app()?.app;
+        let declared = app.users.iter().find(|user| user.sub == who.sub && !who.made);
+        let claims = self.claims(who);
+        let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Person {
+            sub: who.sub.clone(),
+            email: declared.map_or_else(|| claim("email"), |user| user.email.clone()),
+            email_verified: true,
+            name: declared.map_or_else(|| claim("name"), |user| user.name.clone()),
+            tenant: app.tenant.clone(),
+        })
     }
 
     /// The conforming token of a command about this account, with these claims besides.
@@ -203,20 +214,18 @@ impl<'a> Desk<'a> {
 
     /// As [`Desk::send`], with a token of the caller's making.
     pub async fn post(&self, what: &str, command: &str, who: &Account, draft: &Draft) -> Answer {
-        let (world, account) = (&self.stage.world, Account { made: true, ..who.clone() });
-        let is_it = |known: &Account| known.sub == who.sub && known.tenant == who.tenant;
-        let new = command.starts_with("activate") && !world.commands.made().iter().any(is_it);
+        let (book, journal) = (&self.stage.world.commands, &self.stage.world.journal);
+        let new = command.starts_with("activate") && book.add(who);
         if new {
             // Whatever becomes of the answer, or of this program, it is on the list.
-            world.journal.add(&account.entry());
-            world.commands.made().push(account.clone());
+            journal.add(&who.entry());
         }
         let answer = self.stage.command(what, draft.command_request(&self.sender, self.to)).await;
         // Whoever answers late or with a fault may have committed all the same.
         let refused = new && !answer.accepted() && answer.status != 0 && answer.status < 500;
         if refused || (command == "delete" && answer.accepted()) {
-            world.journal.gone(&account.entry());
-            world.commands.made().retain(|known| !is_it(known));
+            journal.gone(&who.entry());
+            book.forget(who);
         }
         answer
     }
@@ -234,6 +243,23 @@ impl<'a> Desk<'a> {
         for command in ["reactivate", "restore"].into_iter().filter(|command| self.supports(command)) {
             self.send(command, who, &Map::new()).await;
         }
+    }
+
+    /// Deletes an account of this run, or puts it out of use where the application knows no deletion.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub async fn remove(&self, who: &Account) -> Result<(), String> {
+        let Some(command) = ["delete", "archive", "suspend"].into_iter().find(|command| self.supports(command)) else {
+            return Err("no command is announced that would".into());
+        };
+        let answer = self.send(command, who, &Map::new()).await;
+        // An account that is in that state already, or gone, is what was wanted.
+        if answer.accepted() || matches!(answer.status, 404 | 409) {
+            return Ok(());
+        }
+        let unknown = self.supports("audit") && self.audit(who).await.members.get("account_state") == Some(&json!("unknown"));
+        if unknown { Ok(()) } else { Err(answer.describe()) }
     }
 
     /// Sends a tenant command and reads its stream.
@@ -280,35 +306,56 @@ impl<'a> Desk<'a> {
     }
 }
 
+impl CommandBook {
+    /// Remembers an account that must be gone afterwards; is it new?
+    fn add(&self, who: &Account) -> bool {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = !made.iter().any(|known| known.is(who));
+        if new {
+            made.push(Account { made: true, ..who.clone() });
+        }
+        new
+    }
+
+    fn forget(&self, who: &Account) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| !known.is(who));
+    }
+}
+
+impl Account {
+    /// The same on disk.
+    fn entry(&self) -> Entry {
+        Entry::Account { sub: self.sub.clone(), tenant: self.tenant.clone() }
+    }
+
+    fn is(&self, other: &Account) -> bool {
+        self.sub == other.sub && self.tenant == other.tenant
+    }
+}
+
 impl Stage {
     /// Takes an account of an earlier run over, so that [`Stage::command_sweep`] removes it.
     pub fn command_adopt(&self, entry: &Entry) {
         if let Entry::Account { sub, tenant } = entry {
-            let who = Account { sub: sub.clone(), tenant: tenant.clone(), made: true, ..Account::default() };
-            self.world.commands.made().push(who);
+            self.world.commands.add(&Account { sub: sub.clone(), tenant: tenant.clone(), ..Account::default() });
         }
     }
 
     /// Deletes the accounts that the run made by commands, or puts them out of use; says what could not be removed.
     pub async fn command_sweep(&self) -> Vec<Entry> {
-        let made = std::mem::take(&mut *self.world.commands.made());
+        let made = std::mem::take(&mut *self.world.commands.made.lock().unwrap_or_else(PoisonError::into_inner));
         if made.is_empty() {
             return Vec::new();
         }
-        let Ok(desk) = Desk::open(self).await else {
-            self.note(format!("could not be removed at the target: {} accounts that commands made", made.len()));
-            return made.iter().map(Account::entry).collect();
-        };
-        let way = ["delete", "archive", "suspend"].into_iter().find(|command| desk.supports(command));
+        let desk = Desk::open(self).await;
         let mut left = Vec::new();
         for who in made {
-            let answer = match way {
-                Some(command) => desk.send(command, &who, &Map::new()).await,
-                None => Answer::default(),
+            let told = match &desk {
+                Ok(desk) => desk.remove(&who).await,
+                Err(obstacle) => Err(obstacle.message.clone()),
             };
-            // An account that is in that state already, or gone, is what was wanted.
-            if !answer.accepted() && !matches!(answer.status, 404 | 409) {
-                self.note(format!("could not be removed at the target: account {} ({})", who.sub, answer.describe()));
+            if let Err(why) = told {
+                self.leave(format!("could not be removed at the target: account {} ({why})", who.sub));
                 left.push(who.entry());
             }
         }

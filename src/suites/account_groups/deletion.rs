@@ -15,7 +15,8 @@ use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::stage::visitor::Attempt;
 use crate::suite::Obstacle;
-use crate::suites::account_blocks::{EFFECT_S, Texts, account, declared, read_page, signed_in};
+use crate::suites::account_blocks::{EFFECT_S, Texts, declared, read_page, signed_in};
+use crate::suites::account_drive::Drive;
 use crate::suites::scim_blocks::{carried_out, cite, prepared, read, says_nothing, told};
 
 /// The member of a group before and after its deletion.
@@ -40,9 +41,10 @@ pub async fn play(stage: &Stage, mapped: &GroupRole) -> Result<Deletion, Obstacl
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
     let mut seen = Deletion::default();
     // The other clauses can be judged without this user.
-    let Ok((user, who)) = account(stage, "group-deleted", true).await else { return Ok(seen) };
+    let drive = Drive::open(stage).await?;
+    let Ok((user, who)) = drive.account("group-deleted", true).await else { return Ok(seen) };
     let id = user.id.clone();
-    let mut member = Membership::new(Way::Scim, user.id, who);
+    let mut member = Membership::new(Way::Scim, &drive, user, who);
     let (visitor, before) = stage.attempt(member.script(stage), "user before the group that is deleted").await?;
     seen.before = before;
     if !seen.before.signed_in() {

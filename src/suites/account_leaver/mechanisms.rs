@@ -11,7 +11,7 @@ use crate::stage::Stage;
 use crate::stage::oracle::{place, same_origin};
 use crate::stage::visitor::Visitor;
 use crate::suite::Obstacle;
-use crate::suites::account_blocks::{alive, elapsed_ms, pause};
+use crate::suites::account_blocks::{alive, elapsed_ms, look, pause};
 use crate::suites::app_command::tokens::{self, Tokens};
 
 /// Seconds after which every mechanism must have ended; the bound is the suite's, the specification names none.
@@ -121,6 +121,11 @@ impl Artefacts {
                 let (works, cites) = self.works(stage, visitor, kind, "after the suspension").await?;
                 let mechanism = &mut self.mechanisms[place];
                 (mechanism.during, mechanism.after_ms, mechanism.cites) = (works, elapsed_ms(since), cites);
+                if (kind, works) == (Kind::RefreshToken, Some(true)) {
+                    // The access token that it brought is one more to be refused.
+                    let access = self.mechanisms.iter_mut().filter(|one| one.kind == Kind::AccessToken);
+                    access.for_each(|one| one.during = None);
+                }
             }
             let over = self.mechanisms.iter().all(|one| one.during == Some(false) || one.before != Some(true));
             if over || asked >= since + limit {
@@ -153,7 +158,7 @@ impl Artefacts {
     ) -> Result<(Option<bool>, Vec<ExchangeId>), Obstacle> {
         match (kind, &mut self.tokens, &self.api) {
             (Kind::Session, ..) => {
-                let look = visitor.look(stage, &format!("protected page {when}")).await?;
+                let look = look(stage, visitor, &format!("protected page {when}")).await?;
                 Ok((alive(&look), look.cites))
             }
             (Kind::Api, _, Some(api)) => answers(stage, visitor, api, &format!("API call {when}")).await,

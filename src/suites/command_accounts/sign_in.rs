@@ -15,6 +15,7 @@ use crate::stage::Stage;
 use crate::stage::oracle::Look;
 use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::{Check, Obstacle, Scenario};
+use crate::suites::account_blocks::read_page;
 
 /// Commands and sign-ins.
 pub struct SignIns;
@@ -95,9 +96,12 @@ pub struct Given {
 
 /// Roles that the application shows to the user after a new sign-in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ShownRoles {
     /// The sign-in worked, so that the page is that of the user.
     pub signed_in: bool,
+    /// Why the page could not be read; empty where it could.
+    pub fault: String,
     /// The texts.
     pub roles: Vec<String>,
     /// The page.
@@ -154,7 +158,7 @@ impl Scenario for SignIns {
             desk.account("cmd-joiner").await?
         };
         seen.sub = who.sub.clone();
-        let user = person(stage, &desk, &who)?;
+        let user = desk.person(&who)?;
         if stage.wants("al2.app.cmd-groups-claim") && desk.supports("maintain") {
             match stage.world.target.lifecycle.mapping.first() {
                 Some(row) => {
@@ -188,21 +192,6 @@ impl Scenario for SignIns {
     }
 }
 
-/// The account as a user of the suite's provider.
-fn person(stage: &Stage, desk: &Desk<'_>, who: &Account) -> Result<Subject, Obstacle> {
-    let app = &stage.app()?.app;
-    let declared = app.users.iter().find(|user| user.sub == who.sub && !who.made);
-    let claims = desk.claims(who);
-    let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Subject {
-        sub: who.sub.clone(),
-        email: declared.map_or_else(|| claim("email"), |user| user.email.clone()),
-        email_verified: true,
-        name: declared.map_or_else(|| claim("name"), |user| user.name.clone()),
-        tenant: app.tenant.clone(),
-    })
-}
-
 async fn join(stage: &Stage, desk: &Desk<'_>) -> Result<(Account, Joiner), Obstacle> {
     let mut who = desk.somebody("cmd-joiner");
     let mut joiner = Joiner { claims: desk.claims(&who), ..Joiner::default() };
@@ -216,7 +205,7 @@ async fn join(stage: &Stage, desk: &Desk<'_>) -> Result<(Account, Joiner), Obsta
         joiner.after = Some(desk.audit(&who).await);
     }
     if joiner.activate.accepted() {
-        let (_, attempt) = stage.attempt(Script::of(&person(stage, desk, &who)?), "first sign-in after activate").await?;
+        let (_, attempt) = stage.attempt(Script::of(&desk.person(&who)?), "first sign-in after activate").await?;
         joiner.sign_in = Some(attempt);
     }
     Ok((who, joiner))
@@ -257,8 +246,8 @@ async fn roles_shown(stage: &Stage, user: &Subject, step: &str) -> Result<ShownR
     let (visitor, attempt) = stage.attempt(Script::of(user), step).await?;
     let mut shown = ShownRoles { signed_in: attempt.signed_in(), ..ShownRoles::default() };
     let Some(place) = stage.world.target.accounts.roles.as_ref().filter(|_| shown.signed_in) else { return Ok(shown) };
-    let (texts, cites) = local::shown(stage, &visitor, place, step).await?;
-    (shown.roles, shown.cites) = (texts, cites);
+    let page = read_page(stage, &visitor, place, step).await?;
+    (shown.fault, shown.roles, shown.cites) = (page.fault, page.texts, page.cites);
     Ok(shown)
 }
 

@@ -113,7 +113,7 @@ impl<'a> Course<'a> {
             self.undo_later("delete-user", &user, &[]);
         }
         if !removable {
-            self.stage.note(format!("hooks.delete-user is not configured: {} stays in the directory", user.name));
+            self.stage.leave(format!("hooks.delete-user is not configured: {} stays in the directory", user.name));
         }
         Ok(user)
     }
