@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use wiremock::ResponseTemplate;
 
 use crate::calibrate::calibrate;
+use crate::catalogue::Catalogue;
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
@@ -99,11 +100,13 @@ pub struct Needs {
     pub provider: bool,
     /// An identity service provisions into the suite.
     pub provisioning: bool,
+    /// Seconds of the longest wait that the profiles name.
+    pub longest_s: u64,
 }
 
 impl Needs {
     /// Of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &Plan, catalogue: &Catalogue) -> Self {
         let signs_in = |role: &Role| plan.suites.iter().any(|suite| suite.browser() && suite.role() == *role);
         Needs {
             wanted: plan.tested().map(|clause| clause.id.clone()).collect(),
@@ -111,12 +114,13 @@ impl Needs {
             sign_in: plan.roles.iter().copied().filter(signs_in).collect(),
             provider: plan.suites.iter().any(|suite| suite.provider() && suite.role() == Role::App),
             provisioning: plan.suites.iter().any(|suite| suite.provisioned()),
+            longest_s: catalogue.clauses.iter().map(|clause| clause.wait_s).max().unwrap_or(0),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs { wanted: HashSet::new(), roles: vec![role], sign_in: vec![role], provider: role == Role::App, provisioning: false }
+        Needs { roles: vec![role], sign_in: vec![role], provider: role == Role::App, ..Needs::default() }
     }
 }
 
@@ -136,7 +140,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in, provider, provisioning } = needs;
+        let Needs { wanted, roles, sign_in, provider, provisioning, longest_s } = needs;
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
@@ -227,6 +231,7 @@ impl Set {
             scim: scim.map(|scim| scim.of_run(&run_id)),
             receiver,
             embedded: setting.embedded,
+            longest_s,
             allow_load: setting.allow_load,
             secrets: secrets.clone(),
             keys,

@@ -32,6 +32,9 @@ pub struct Seen {
     pub declared: Vec<String>,
     /// The roles as the application's own page lists them; `None` where no script leads there.
     pub catalogue: Option<(Played, Texts)>,
+    /// What the names of roles begin with that the run itself has made at the application; empty in older records.
+    #[serde(default)]
+    pub run: String,
     /// The assignment by each claimed way.
     pub courses: Vec<Course>,
 }
@@ -75,7 +78,8 @@ impl Scenario for AccountRoles {
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let exposed = exposed(stage).await?;
-        let mut seen = Seen { exposed, declared: stage.world.target.lifecycle.roles.clone(), ..Seen::default() };
+        let declared = stage.world.target.lifecycle.roles.clone();
+        let mut seen = Seen { exposed, declared, run: stage.world.run_id.clone(), ..Seen::default() };
         if stage.wants("al3.app.roles-complete") {
             seen.catalogue = catalogue(stage).await?;
         }

@@ -28,7 +28,7 @@ fn good() -> Seen {
     };
     let roles = vec![Role::named("editor"), Role::named("auditor")];
     let exposed = Exposed { roles, list: answer(200, json!({})), ..Exposed::default() };
-    Seen { exposed, declared: vec!["Editor".into(), "auditor".into()], catalogue: None, courses: vec![course] }
+    Seen { exposed, declared: vec!["Editor".into(), "auditor".into()], courses: vec![course], ..Seen::default() }
 }
 
 fn with(change: &dyn Fn(&mut Course)) -> Seen {
@@ -54,7 +54,21 @@ fn the_list_must_be_that_of_the_administrator() {
     assert_eq!(known(&["editor", "auditor", "archivist"]), Call::Broken);
     assert_eq!(known(&["editor"]), Call::Broken);
     assert_eq!(known(&[]), Call::Undecided);
+    assert_eq!(known(&["editor", "auditor", "run-7 role"]), Call::Broken);
     assert_eq!(the_list_is_complete(&Seen { exposed: Exposed::default(), ..good() }).call, Call::Undecided);
+}
+
+#[test]
+fn a_role_of_the_run_in_one_of_the_lists_alone_decides_nothing() {
+    let run = String::from("run-7");
+    let names = |own: &[&str]| own.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let later = Seen { run: run.clone(), declared: names(&["editor", "auditor", "run-7 role"]), ..good() };
+    assert_eq!(the_list_is_complete(&later).call, Call::Pass);
+    let mut earlier = Seen { run: run.clone(), ..good() };
+    earlier.exposed.roles.push(Role::named("run-7 role"));
+    assert_eq!(the_list_is_complete(&earlier).call, Call::Pass);
+    let foreign = Seen { run, declared: names(&["editor", "auditor", "run-6 role"]), ..good() };
+    assert_eq!(the_list_is_complete(&foreign).call, Call::Broken);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl<'a> Course<'a> {
 
     /// Seconds a provisioning cycle is waited for.
     pub fn cycle(&self) -> Duration {
-        self.stage.world.patience(self.stage.world.target.lifecycle.cycle_s)
+        self.stage.world.cycle()
     }
 
     /// A directory user of this run, made by the hook `create-user` and removed by `delete-user` at the end; without that hook, one of
