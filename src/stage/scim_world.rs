@@ -1,6 +1,7 @@
 //! What all scenarios share about the application's SCIM service provider: its description, the suite's token, what was made there.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -19,6 +20,10 @@ use crate::suite::Obstacle;
 
 /// Resources that are removed at a time.
 const SWEEP_AT_ONCE: usize = 8;
+/// How often a request is repeated that met the service provider's limit.
+const REPEATS: u32 = 4;
+/// A longer Retry-After is not waited for, in seconds.
+const LONGEST_RETRY_S: u64 = 65;
 
 /// The service provider under test.
 pub struct ScimWorld {
@@ -34,6 +39,29 @@ pub struct ScimWorld {
     made: Mutex<Vec<Made>>,
     sentinel: OnceCell<Result<Answer, Obstacle>>,
     documents: OnceCell<Documents>,
+    limit: Mutex<Limit>,
+}
+
+/// The service provider's limit of requests, as far as the run met it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Limit {
+    /// No request goes before.
+    until: Option<Instant>,
+    /// It did not lift although it was waited for as asked: further requests are not repeated.
+    stays: bool,
+}
+
+impl Limit {
+    /// Is the request of this answer to be repeated, once the wait that it asks for is over?
+    fn lifts(&mut self, answer: &Answer, repeats: u32) -> bool {
+        if answer.status != 429 {
+            return false;
+        }
+        let pause = answer.retry_after().unwrap_or(1).unsigned_abs().max(1);
+        self.stays |= repeats >= REPEATS || pause > LONGEST_RETRY_S;
+        self.until = self.until.max(Some(Instant::now() + Duration::from_secs(pause))).filter(|_| !self.stays);
+        !self.stays
+    }
 }
 
 /// An access token and when it ends.
@@ -111,6 +139,7 @@ impl ScimWorld {
             made: Mutex::default(),
             sentinel: OnceCell::new(),
             documents: OnceCell::new(),
+            limit: Mutex::default(),
         }))
     }
 
@@ -127,6 +156,10 @@ impl ScimWorld {
     /// A name of this run, for groups and the like.
     pub fn name(&self, label: &str) -> String {
         format!("{} {label}", self.run_id)
+    }
+
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, journal: &Journal, call: &Call, answer: &Answer) {
@@ -168,11 +201,33 @@ impl Stage {
         self.world.scim()
     }
 
-    /// Sends a SCIM request. What it made is remembered, and removed at the end of the run unless a DELETE removed it before.
+    /// Sends a SCIM request, and repeats it where the service provider limits how many it takes (429, RFC 6585 4): a client that keeps to
+    /// the limit sees everything else as it is. What it made is remembered, and removed at the end of the run unless a DELETE removed it
+    /// before.
     ///
     /// # Errors
     /// There is no service provider, or no token for it.
     pub async fn scim_send(&self, step: &str, call: Call) -> Result<Answer, Obstacle> {
+        let world = self.scim()?;
+        let mut repeats = 0;
+        loop {
+            let limited = world.limit().until;
+            if let Some(until) = limited {
+                self.wait_until(until, "the service provider's limit of requests").await;
+            }
+            let answer = self.scim_once(step, &call).await?;
+            if !world.limit().lifts(&answer, repeats) {
+                return Ok(answer);
+            }
+            repeats += 1;
+        }
+    }
+
+    /// The same without a second try.
+    ///
+    /// # Errors
+    /// There is no service provider, or no token for it.
+    pub async fn scim_once(&self, step: &str, call: &Call) -> Result<Answer, Obstacle> {
         let world = self.scim()?;
         let mut ask = Ask::get(call.url(&world.scim.base_url));
         ask.method = call.method.parse().map_err(|_| Obstacle::suite(format!("`{}` is no method", call.method)))?;
@@ -185,7 +240,7 @@ impl Stage {
         }
         ask.body = call.body.clone();
         let answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
-        world.note(&self.world.journal, &call, &answer);
+        world.note(&self.world.journal, call, &answer);
         Ok(answer)
     }
 
@@ -316,5 +371,23 @@ impl Stage {
         // A server that ignores filters must not lose anybody else's resources.
         let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str() == Some(made.name.as_str()));
         ours.filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_waited_for_unless_it_stays() {
+        let limited =
+            |after: &str| Answer { status: 429, headers: vec![("retry-after".into(), after.into())], ..Answer::default() };
+        let mut limit = Limit::default();
+        assert!(!limit.lifts(&Answer { status: 503, ..Answer::default() }, 0) && limit.until.is_none());
+        assert!(limit.lifts(&limited("3"), 0) && limit.until > Some(Instant::now() + Duration::from_secs(2)));
+        assert!(!limit.lifts(&limited("3"), REPEATS) && limit.until.is_none());
+        assert!(!limit.lifts(&limited("3"), 0));
+        assert!(!Limit::default().lifts(&limited("3600"), 0));
+        assert!(Limit::default().lifts(&limited("soon"), 0));
     }
 }

@@ -44,6 +44,7 @@ pub mod scim_channel;
 pub mod scim_create;
 pub mod scim_groups;
 pub mod scim_inventory;
+pub mod scim_load;
 pub mod scim_roles;
 pub mod scim_suspend;
 pub mod scim_tenants;
@@ -119,6 +120,7 @@ static ALL: &[&dyn Suite] = &[
     /* AL1    app  */ &Of::<scim_tenants::Tenants>::new(),
     /* AL1    app  */ &Of::<scim_inventory::Inventory>::new(),
     /* AL1    app  */ &Of::<scim_suspend::Suspend>::new(),
+    /* AL1    app  */ &Of::<scim_load::Load>::new(),
     /* AL2    app  */ &Of::<scim_create::Create>::new(),
     /* AL2    app  */ &Of::<scim_update::Update>::new(),
     /* AL2    app  */ &Of::<scim_groups::Groups>::new(),

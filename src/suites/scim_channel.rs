@@ -1,7 +1,6 @@
-//! scim-channel: the provisioning interface obeys nobody but its client, tells errors as SCIM says, and keeps to a limit.
+//! scim-channel: the provisioning interface obeys nobody but its client and tells errors as SCIM says.
 
 mod checks;
-mod load;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +14,6 @@ use crate::stage::plain::{PlainAnswer, PlainReport};
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::network::{self, HostSeen, PlainSeen};
 use crate::wire::jose;
-pub use load::LoadSeen;
 
 /// Requests without a token, with a bad one, and what errors look like.
 pub struct Channel;
@@ -41,8 +39,6 @@ pub struct Seen {
     pub hosts: Vec<HostSeen>,
     /// Its URL is not https.
     pub in_clear: bool,
-    /// Requests in large numbers; `None` where they were not allowed.
-    pub load: Option<LoadSeen>,
 }
 
 impl Scenario for Channel {
@@ -106,9 +102,6 @@ impl Scenario for Channel {
                 PlainSeen { port: 0, report, processed: false, what: None }
             };
             seen.hosts = network::look(stage, places, |_| false, in_clear).await?;
-        }
-        if stage.world.allow_load && stage.wants("al1.app.rate-limit-429") {
-            seen.load = Some(load::load(stage).await?);
         }
         Ok(seen)
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ERROR;
+use crate::counterpart::token::http_date;
 use crate::model::ExchangeId;
 use crate::stage::http::{NetFault, Reply};
 
@@ -109,6 +110,13 @@ impl Answer {
     /// A header field that is kept.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Seconds from now that `Retry-After` names (RFC 9110 10.2.3): a number or a date.
+    pub fn retry_after(&self) -> Option<i64> {
+        let value = self.header("retry-after")?.trim();
+        let date = || Some((http_date(value)? - jiff::Timestamp::now().as_second()).max(0));
+        value.parse().ok().filter(|seconds| *seconds >= 0).or_else(date)
     }
 
     /// A string at a JSON pointer; empty where there is none.

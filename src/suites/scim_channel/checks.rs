@@ -14,7 +14,6 @@ pub const CHECKS: &[Check<Seen>] = &[
     Check::new("al1.app.bad-token-401", bad_tokens_are_refused),
     Check::new("al1.app.error-format", errors_are_scim_and_show_nothing),
     Check::new("al1.app.tls-floor", old_tls_and_weak_suites_are_refused),
-    Check::new("al1.app.rate-limit-429", the_limit_is_told),
 ];
 
 /// What shows the inside of a server: stack traces, SQL, file paths, class names.
@@ -167,27 +166,4 @@ fn old_tls_and_weak_suites_are_refused(seen: &Seen) -> Judgement {
         }
     }
     found.conclude("TLS 1.2 and 1.3 only, and no weak suite")
-}
-
-fn the_limit_is_told(seen: &Seen) -> Judgement {
-    let Some(load) = &seen.load else {
-        return Judgement::not_configured("--allow-load was not given: no limit was looked for");
-    };
-    let Some(stopped) = &load.stopped else {
-        let why = format!("no limit was reached in {} requests: its documentation has to say it", load.sent);
-        return Judgement::undecided(why);
-    };
-    let told = load.retry_after_s.is_some();
-    match (stopped.status, told, &load.after) {
-        (429, true, Some(after)) if after.ok() => {
-            Judgement::pass("429 with Retry-After, and the next request after that time works").cite(&at(stopped))
-        }
-        (429, true, after) => {
-            let what = after.as_ref().map(Answer::describe).unwrap_or_default();
-            Judgement::broken(format!("after the time of Retry-After the interface does not recover: {what}")).cite(&at(stopped))
-        }
-        (429, false, _) => Judgement::broken("429 without a Retry-After").cite(&at(stopped)),
-        (503, true, _) => Judgement::doubtful("503 with Retry-After in place of 429").cite(&at(stopped)),
-        _ => Judgement::broken(format!("beyond a limit the interface breaks down: {}", stopped.describe())).cite(&at(stopped)),
-    }
 }

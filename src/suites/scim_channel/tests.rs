@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::counterpart::scim_client::ERROR;
-use crate::model::Call::{self as Verdict, Broken, Doubtful, NotConfigured, Pass, Undecided};
+use crate::model::Call::{self as Verdict, Broken, Doubtful, Pass, Undecided};
 
 fn answer(status: u16, body: Value) -> Answer {
     Answer { status, body, cite: "e1".into(), ..Answer::default() }
@@ -16,10 +16,6 @@ fn unauthorized() -> Answer {
     Answer { headers: vec![("www-authenticate".into(), "Bearer".into())], ..error(401) }
 }
 
-fn limit() -> Answer {
-    Answer { headers: vec![("retry-after".into(), "1".into())], ..error(429) }
-}
-
 fn good() -> Seen {
     Seen {
         controls: [answer(200, Value::Null), answer(200, Value::Null)],
@@ -27,7 +23,6 @@ fn good() -> Seen {
         in_query: unauthorized(),
         bad_tokens: vec![("an altered token".into(), unauthorized())],
         errors: vec![("an id that nobody has".into(), 404, error(404)), ("no JSON".into(), 400, error(400))],
-        load: Some(LoadSeen { sent: 50, stopped: Some(limit()), retry_after_s: Some(1), after: Some(answer(200, Value::Null)) }),
         ..Seen::default()
     }
 }
@@ -53,12 +48,6 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("error-format", |seen| seen.errors[0].2.body["detail"] = json!("x\n    at Object.<anonymous> (a.js:1)"), Broken),
         ("error-format", |seen| seen.errors[1].2 = error(422), Broken),
         ("error-format", |seen| seen.errors.iter_mut().for_each(|error| error.2.status = 403), Undecided),
-        ("rate-limit-429", |_| (), Pass),
-        ("rate-limit-429", |seen| seen.load = None, NotConfigured),
-        ("rate-limit-429", |seen| seen.load.as_mut().unwrap().stopped = None, Undecided),
-        ("rate-limit-429", |seen| seen.load.as_mut().unwrap().retry_after_s = None, Broken),
-        ("rate-limit-429", |seen| seen.load.as_mut().unwrap().stopped.as_mut().unwrap().status = 500, Broken),
-        ("rate-limit-429", |seen| seen.load.as_mut().unwrap().stopped.as_mut().unwrap().status = 503, Doubtful),
         ("tls-floor", |seen| seen.in_clear = true, Broken),
     ];
     for (slug, change, wanted) in cases {
