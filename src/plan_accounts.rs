@@ -13,10 +13,16 @@ pub fn missing(clause: &Clause, target: &Target) -> Option<String> {
 
 /// Why a clause does not apply at this target: another way of groups or roles is claimed. Only the claimed ways gate.
 pub fn unclaimed(clause: &Clause, target: &Target) -> Option<String> {
+    if clause.role == Role::App
+        && target.accounts_by_commands()
+        && let Some(why) = only_by_scim(clause)
+    {
+        return Some(format!("SCIM is not declared or not configured, and {why}"));
+    }
     let ways = &target.lifecycle;
     let groups =
-        |way: Way| (!ways.group_ways.contains(&way)).then(|| format!("lifecycle.group_ways does not name {}", word(way)));
-    let roles = |way: Way| (!ways.role_ways.contains(&way)).then(|| format!("lifecycle.role_ways does not name {}", word(way)));
+        |way: Way| (!ways.group_ways.contains(&way)).then(|| format!("lifecycle.group_ways does not name {}", way.word()));
+    let roles = |way: Way| (!ways.role_ways.contains(&way)).then(|| format!("lifecycle.role_ways does not name {}", way.word()));
     let exposed = |how: Exposure, name: &str| {
         (!ways.roles_exposed.is_empty() && !ways.roles_exposed.contains(&how))
             .then(|| format!("lifecycle.roles_exposed does not name {name}"))
@@ -53,14 +59,6 @@ pub fn unclaimed(clause: &Clause, target: &Target) -> Option<String> {
     }
 }
 
-fn word(way: Way) -> &'static str {
-    match way {
-        Way::Scim => "scim",
-        Way::Claims => "claims",
-        Way::Commands => "commands",
-    }
-}
-
 fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
     let absent = |is_absent: bool, key: &str| is_absent.then(|| format!("{key} is not configured"));
     let scim = if clause.role == Role::Idp { target.provisioning() } else { target.scim.as_ref() };
@@ -73,7 +71,7 @@ fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
     }
     let auth = |wanted: ScimAuth| scim.is_none_or(|scim| scim.auth != wanted);
     match (clause.role, need) {
-        (Role::App, "scim-base" | "scim-token") if clause.binding == "cross" && commands(target) => None,
+        (Role::App, "scim-base" | "scim-token") if of_no_binding(clause) && target.accounts_by_commands() => None,
         (Role::App, "scim-base" | "scim-token" | "tls") => {
             absent(scim.is_none_or(|scim| scim.base_url.is_empty()), "scim.base_url")
         }
@@ -110,9 +108,20 @@ fn one(need: &str, clause: &Clause, target: &Target) -> Option<String> {
     }
 }
 
-/// The application is driven by commands in place of SCIM.
-fn commands(target: &Target) -> bool {
-    target.scim.is_none() && !target.commands.command_endpoint.is_empty()
+/// Clauses that hold whatever the accounts are driven by.
+fn of_no_binding(clause: &Clause) -> bool {
+    matches!(clause.binding.as_str(), "cross" | "app-surface" | "oidc")
+}
+
+/// Clauses of no binding that still ask what only SCIM can do.
+fn only_by_scim(clause: &Clause) -> Option<&'static str> {
+    match clause.id.as_str() {
+        "al2.app.no-signin-before-active" => Some("a command makes active accounts only"),
+        "al2.app.group-delete" => Some("commands know no groups that could be deleted"),
+        "al2.app.local-group-edit-refused" => Some("commands push no groups with members"),
+        "al3.app.role-survives-suspension" => Some("commands change no suspended account"),
+        _ => None,
+    }
 }
 
 fn probed(probe: &str, clause: &Clause, target: &Target, accounts: &AppAccounts) -> Option<String> {
@@ -131,5 +140,47 @@ fn probed(probe: &str, clause: &Clause, target: &Target, accounts: &AppAccounts)
             "lifecycle.roles (or accounts.surface.role-catalogue)",
         ),
         script => absent(!accounts.surface.contains_key(script), &format!("accounts.surface.{script}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use crate::model::Level;
+    use crate::model::target::{App, Scim};
+
+    fn target(bindings: &[&str], scim: bool) -> Target {
+        let mut target = Target { app: Some(App { protected_url: "https://a.test/".into(), ..App::default() }), ..Target::default() };
+        target.target.bindings = bindings.iter().map(ToString::to_string).collect();
+        target.commands.command_endpoint = "https://a.test/commands".into();
+        target.scim = scim.then(|| Scim { base_url: "https://a.test/scim".into(), ..Scim::default() });
+        target
+    }
+
+    #[test]
+    fn commands_take_the_place_of_scim_where_that_is_not_declared() {
+        assert!(target(&["op-commands"], false).accounts_by_commands());
+        assert!(target(&["op-commands"], true).accounts_by_commands());
+        assert!(!target(&["op-commands", "scim"], true).accounts_by_commands());
+        assert!(!target(&["scim"], false).accounts_by_commands());
+        assert!(target(&["op-commands", "scim"], false).accounts_by_commands());
+    }
+
+    #[test]
+    fn the_effect_of_commands_alone_is_tested_and_what_only_scim_can_do_does_not_apply() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let alone = target(&["op-commands"], false);
+        let all = catalogue.clauses.iter().filter(|clause| clause.level != Level::Sl1 && clause.level.is_account());
+        let cross: Vec<&Clause> = all.filter(|clause| clause.role == Role::App && clause.binding == "cross").collect();
+        assert!(cross.len() > 15);
+        for clause in cross {
+            let told = missing(clause, &alone).unwrap_or_default();
+            assert!(!told.contains("scim."), "{}: {told}", clause.id);
+        }
+        let named = |id: &str| catalogue.clauses.iter().find(|clause| clause.id == id).unwrap();
+        assert!(unclaimed(named("al2.app.no-signin-before-active"), &alone).is_some());
+        assert!(unclaimed(named("al2.app.no-signin-before-active"), &target(&["scim"], true)).is_none());
+        assert!(unclaimed(named("al1.app.any-one-way"), &alone).is_none());
     }
 }

@@ -68,7 +68,7 @@ pub async fn run(
     let (scenarios, interrupted) = play(plan, &world, jobs, &events, stop).await;
     let undo = Stage::new(world.clone(), "clean-up");
     if tokio::time::timeout(UNDO_LIMIT, undo.undo_all()).await.is_err() {
-        undo.note("not everything could be undone at the target in time");
+        undo.leave("not everything could be removed or undone at the target in time");
     }
     world.agent.close().await;
 
@@ -95,6 +95,7 @@ pub async fn run(
             browser: world.agent.name(),
             interrupted,
             fast,
+            left: std::mem::take(&mut *world.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner)),
         },
         target: TargetInfo {
             name: world.target.target.name.clone(),
@@ -182,7 +183,8 @@ async fn one(
     };
     // A scenario of provisioning passes through several cycles.
     let cycles = if suite.provisioned() { world.cycle() * CYCLES } else { Duration::ZERO };
-    let limit = SCENARIO_LIMIT + cycles;
+    let waits = if world.embedded { Duration::ZERO } else { Duration::from_secs(suite.waits_s()) };
+    let limit = SCENARIO_LIMIT + cycles + waits;
     events(Event::Started { scenario: suite.id().into(), title: suite.title().into() });
     let stage = Stage::new(world, suite.id()).timed(suite.timed());
     let clock = Instant::now();

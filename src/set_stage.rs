@@ -254,6 +254,8 @@ impl Set {
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             commands: Default::default(),
             journal: Journal::new(setting.journal.clone()),
+            guests: Default::default(),
+            left: Mutex::default(),
             undo: Mutex::new(Vec::new()),
         };
         let world = Arc::new(world);

@@ -33,6 +33,8 @@ pub trait Scenario: Send + Sync + 'static {
     /// An identity service provisions into the suite meanwhile. Such scenarios wait for its cycles: they take no place among the jobs,
     /// and their limit is that of the cycles.
     const PROVISIONED: bool = false;
+    /// Seconds that it may wait for effects, all in all: they come on top of what a scenario may take.
+    const WAITS_S: u64 = 0;
     /// The delivery binding whose command it sends. Its checks of effects ([`Check::effect`]) then decide `clause@binding`.
     const BINDING: Option<&'static str> = None;
     /// The checks on what it saw.
@@ -137,6 +139,8 @@ pub trait Suite: Send + Sync {
     fn provider(&self) -> bool;
     /// An identity service provisions into the suite meanwhile.
     fn provisioned(&self) -> bool;
+    /// Seconds that it may wait for effects.
+    fn waits_s(&self) -> u64;
     /// The clauses its checks decide.
     fn clauses(&self) -> Vec<ClauseId>;
     /// Whose clauses they are: a scenario has those of one role.
@@ -204,6 +208,10 @@ impl<S: Scenario> Suite for Of<S> {
 
     fn provisioned(&self) -> bool {
         S::PROVISIONED
+    }
+
+    fn waits_s(&self) -> u64 {
+        S::WAITS_S
     }
 
     fn clauses(&self) -> Vec<ClauseId> {

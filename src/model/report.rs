@@ -90,6 +90,9 @@ pub struct RunInfo {
     /// The run left clauses out that must wait.
     #[serde(default)]
     pub fast: bool,
+    /// What the run made at the target and could not remove.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// Against what.

@@ -50,6 +50,23 @@ impl Target {
     pub fn provisioning(&self) -> Option<&Scim> {
         self.provisioning.as_ref().or(self.scim.as_ref())
     }
+
+    /// Groups and roles can travel this way to the application: what carries them is declared and configured.
+    pub fn offers(&self, way: Way) -> bool {
+        let declares = |binding: &str| self.target.bindings.iter().any(|known| known == binding);
+        match way {
+            Way::Scim => self.scim.as_ref().is_some_and(|scim| !scim.base_url.is_empty()) && !self.accounts_by_commands(),
+            Way::Claims => true,
+            Way::Commands => declares("op-commands") && !self.commands.command_endpoint.is_empty(),
+        }
+    }
+
+    /// The accounts of the application are driven by OpenID Provider Commands alone: SCIM is not configured, or not declared.
+    pub fn accounts_by_commands(&self) -> bool {
+        let declares = |binding: &str| self.target.bindings.iter().any(|known| known == binding);
+        let scim = self.scim.as_ref().is_some_and(|scim| !scim.base_url.is_empty()) && declares("scim");
+        !scim && declares("op-commands") && !self.commands.command_endpoint.is_empty()
+    }
 }
 
 /// What the product is and claims.

@@ -162,6 +162,17 @@ pub enum Way {
     Commands,
 }
 
+impl Way {
+    /// As the target file says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Way::Scim => "scim",
+            Way::Claims => "claims",
+            Way::Commands => "commands",
+        }
+    }
+}
+
 /// How an application exposes its roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -26,6 +26,9 @@ fn head(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.run.interrupted {
         writeln!(out, "> **This run was interrupted:** clauses of scenarios that were not played are not decided.\n")?;
     }
+    for what in &report.run.left {
+        writeln!(out, "> **Left at the target:** {}\n", escape(what))?;
+    }
     writeln!(out, "| Level | Verdict | Clauses |\n| --- | --- | --- |")?;
     for row in &report.levels {
         writeln!(out, "| {} | {} **{}** | {} |", level_title(row), sign(row.verdict), row.verdict.word(), counts(&row.counts))?;

@@ -151,6 +151,9 @@ impl Page<'_> {
         if run.interrupted {
             self.text(out, "interrupted: what was found so far is reported", 2)?;
         }
+        for what in &run.left {
+            self.text(out, &format!("left at the target: {}", one_line(what)), 2)?;
+        }
         if report.target.embedded {
             writeln!(out, "  {}", self.paint(EMBEDDED, YELLOW))?;
         }

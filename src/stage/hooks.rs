@@ -47,12 +47,17 @@ impl Stage {
         for entry in left {
             match entry {
                 Entry::Scim { .. } => self.scim_adopt(entry),
+                Entry::Account { sub, tenant } => self.command_adopt(sub, tenant),
+                Entry::Guest { sub, email } => {
+                    self.world.guests.add(sub, email);
+                }
                 Entry::Hook { hook, values } => {
-                    self.undo_now(Undo { hook: hook.clone(), values: values.clone() }).await;
+                    let undo = Undo { hook: hook.clone(), values: values.clone() };
+                    self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(undo);
                 }
             }
         }
-        let stuck = self.scim_sweep().await;
+        let stuck = self.clean_up().await;
         self.world.journal.close(&stuck);
         self.note(format!(
             "{} of {} things that an earlier run left at the target were removed",
@@ -70,29 +75,43 @@ impl Stage {
         undo
     }
 
-    /// Undoes a change. A target without the hook keeps what was made; the live view says so.
-    pub async fn undo_now(&self, undo: Undo) {
+    /// Undoes a change; did that succeed? A target without the hook keeps what was made; the report says so.
+    pub async fn undo_now(&self, undo: Undo) -> bool {
         let values: Vec<(&str, &str)> = undo.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let told = match self.hook(&undo.hook, &values).await {
             Ok(answer) if answer.done => None,
             Ok(answer) => Some(format!("hook {} did not succeed: {}", undo.hook, answer.text)),
             Err(obstacle) => Some(obstacle.message),
         };
+        let done = told.is_none();
         if let Some(why) = told {
-            self.note(format!("could not be undone at the target ({}): {why}", undo.hook));
+            let whom: Vec<&str> = undo.values.iter().map(|(_, value)| value.as_str()).filter(|value| !value.is_empty()).collect();
+            self.leave(format!("could not be undone at the target ({} {}): {why}", undo.hook, whom.join(" ")));
         }
         self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
+        done
     }
 
     /// Undoes whatever is still to be undone: the end of every run.
     pub async fn undo_all(&self) {
-        let left = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        for undo in left {
-            self.undo_now(undo).await;
-        }
-        let left = self.scim_sweep().await;
-        self.command_sweep().await;
+        let left = self.clean_up().await;
         self.world.journal.close(&left);
+    }
+
+    /// Undoes and removes everything that is known; answers what could not be.
+    async fn clean_up(&self) -> Vec<Entry> {
+        let undo = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut left = Vec::new();
+        for undo in undo {
+            let entry = undo.entry();
+            if !self.undo_now(undo).await {
+                left.push(entry);
+            }
+        }
+        left.extend(self.scim_sweep().await);
+        left.extend(self.command_sweep().await);
+        left.extend(self.guest_sweep().await);
+        left
     }
 
     /// Calls the hook `name` with these placeholder values. A missing hook, or one that cannot be started, is an obstacle.

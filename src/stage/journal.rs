@@ -22,6 +22,20 @@ pub enum Entry {
         /// In the second tenant.
         second: bool,
     },
+    /// An account that commands name.
+    Account {
+        /// Its `sub`.
+        sub: String,
+        /// Its `tenant`.
+        tenant: String,
+    },
+    /// A made-up user who signed in, and may have an account by that.
+    Guest {
+        /// `sub`.
+        sub: String,
+        /// `email`.
+        email: String,
+    },
     /// A hook to be called.
     Hook {
         /// Its name.

@@ -8,6 +8,7 @@ pub mod cert;
 pub mod dns;
 pub mod fed;
 pub mod front;
+pub mod guests;
 pub mod hooks;
 pub mod html;
 pub mod http;
@@ -108,5 +109,12 @@ impl Stage {
     /// Something worth a line in the live view.
     pub fn note(&self, text: impl Into<String>) {
         (self.world.events)(Event::Note { text: text.into() });
+    }
+
+    /// Something of the run that stays at the target: a line in the live view and in the report.
+    pub fn leave(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.world.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.clone());
+        self.note(text);
     }
 }

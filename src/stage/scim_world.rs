@@ -162,6 +162,11 @@ impl ScimWorld {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A second tenant is configured.
+    pub fn has_second(&self) -> bool {
+        self.second_token.is_some() || !self.scim.second_client_id.is_empty()
+    }
+
     fn note(&self, journal: &Journal, call: &Call, answer: &Answer) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if call.method == "POST"
@@ -353,7 +358,7 @@ impl Stage {
             });
             let stuck: Vec<Option<Made>> = gone.buffer_unordered(SWEEP_AT_ONCE).collect().await;
             for made in stuck.into_iter().flatten() {
-                self.note(format!("could not be removed at the target: {}/{} ({})", made.place, made.id, made.name));
+                self.leave(format!("could not be removed at the target: {}/{} ({})", made.place, made.id, made.name));
                 left.push(made.entry());
             }
         }

@@ -200,6 +200,7 @@ impl Visitor {
     /// Signs this user in at the application and looks whether that worked.
     pub async fn sign_in(&self, stage: &Stage, script: Script, step: &str) -> Result<Attempt, Obstacle> {
         let app = stage.app()?;
+        stage.guest(&script.subject);
         let before = app.provider.log().authorizations_of(&self.id).len();
         let landing = self.start(stage, script.answer(), step).await?;
         app.provider.silence(&self.id);

@@ -88,6 +88,10 @@ pub struct World {
     pub journal: super::journal::Journal,
     /// What all scenarios of account commands share.
     pub commands: CommandBook,
+    /// Made-up users who signed in at the application.
+    pub guests: super::guests::Guests,
+    /// What the run made at the target and could not remove, in words.
+    pub left: Mutex<Vec<String>>,
     /// What must be undone at the target when the run ends: hook and its values.
     pub undo: Mutex<Vec<Undo>>,
 }

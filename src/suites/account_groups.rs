@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::account_blocks::{EFFECT_S, Texts, account, declared, pause, read_page};
+use super::account_blocks::{EFFECT_S, Texts, declared, pause, read_page};
+use super::account_drive::Drive;
 use crate::counterpart::scim_client::Answer;
 use crate::model::target::{GroupRole, Way};
 use crate::stage::Stage;
 use crate::stage::visitor::Attempt;
 use crate::suite::{Check, Obstacle, Scenario};
 pub use deletion::Deletion;
-use effect::{Effect, Wanted, until};
+use effect::{Effect, Wanted, given, until};
 pub use foreign::Foreign;
 use ways::Membership;
 
@@ -42,7 +43,7 @@ pub struct Seen {
 /// A user in and out of groups.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Course {
-    /// `scim` or `claims`.
+    /// `scim`, `claims` or `commands`.
     pub way: String,
     /// The first sign-in, in no group.
     pub before: Attempt,
@@ -80,6 +81,7 @@ impl Scenario for AccountGroups {
     type Seen = Seen;
     const ID: &'static str = "account-groups";
     const TITLE: &'static str = "puts a user into groups and looks which roles they give";
+    const WAITS_S: u64 = 10 * EFFECT_S;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("al2.app.mapping-effective", checks::a_mapped_group_gives_its_role),
         Check::new("al2.app.mapping-removed", checks::who_leaves_loses_the_role),
@@ -93,18 +95,15 @@ impl Scenario for AccountGroups {
         let lifecycle = &stage.world.target.lifecycle;
         let mut seen = Seen { mapping: lifecycle.mapping.clone(), single: lifecycle.single_role, ..Seen::default() };
         let Some(first) = lifecycle.mapping.first() else { return Ok(seen) };
-        for way in &lifecycle.group_ways {
-            match way {
-                // Commands are played by the suites about commands.
-                Way::Commands => {}
-                way => seen.courses.push(course(stage, *way, first).await?),
-            }
+        for way in lifecycle.group_ways.iter().filter(|way| stage.world.target.offers(**way)) {
+            seen.courses.push(course(stage, *way, first).await?);
         }
         if lifecycle.group_ways.contains(&Way::Claims) && stage.wants("al2.app.group-claim-source-trusted") {
             seen.foreign = foreign::play(stage, first).await?;
         }
         // Last, for the courses need the group.
-        if lifecycle.group_ways.contains(&Way::Scim) && stage.wants("al2.app.group-delete") {
+        let scim = lifecycle.group_ways.contains(&Way::Scim) && stage.world.target.offers(Way::Scim);
+        if scim && stage.wants("al2.app.group-delete") {
             seen.deletion = Some(deletion::play(stage, first).await?);
         }
         Ok(seen)
@@ -113,9 +112,10 @@ impl Scenario for AccountGroups {
 
 async fn course(stage: &Stage, way: Way, first: &GroupRole) -> Result<Course, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
-    let name = if way == Way::Scim { "scim" } else { "claims" };
-    let (user, who) = account(stage, &format!("groups-{name}"), false).await?;
-    let mut member = Membership::new(way, user.id, who);
+    let name = way.word();
+    let drive = if way == Way::Commands { Drive::by_commands(stage).await? } else { Drive::open(stage).await? };
+    let (user, who) = drive.account(&format!("groups-{name}"), false).await?;
+    let mut member = Membership::new(way, &drive, user, who);
     let (visitor, before) = stage.attempt(member.script(stage), &format!("user in no group ({name})")).await?;
     let mut seen = Course { way: name.into(), before, ..Course::default() };
     stage.control(seen.before.signed_in());
@@ -127,16 +127,18 @@ async fn course(stage: &Stage, way: Way, first: &GroupRole) -> Result<Course, Ob
     let all: Vec<&GroupRole> = stage.world.target.lifecycle.mapping.iter().collect();
     let second = all.iter().find(|other| other.group != first.group && !other.role.eq_ignore_ascii_case(&first.role));
 
-    let shown = |wanted: Wanted, role: String, since: Instant, member: &Membership| {
-        let (script, visitor) = (member.script(stage), &visitor);
-        async move { until(stage, visitor, &script, wanted, &[role.as_str()], since, wait).await }
-    };
     let since = Instant::now();
     seen.joined.changes = member.join(stage, &first.group).await?;
     if !done(&seen.joined.changes) {
         return Ok(seen);
     }
-    seen.joined.effect = Some(shown(Wanted::Shown, first.role.clone(), since, &member).await?);
+    let (effect, other) = given(stage, &visitor, &member.script(stage), &[&first.role], since, wait).await?;
+    seen.joined.effect = Some(effect);
+    let holder = other.as_ref().unwrap_or(&visitor);
+    let shown = |wanted: Wanted, role: String, since: Instant, member: &Membership<'_>| {
+        let script = member.script(stage);
+        async move { until(stage, holder, &script, wanted, &[role.as_str()], since, wait).await }
+    };
     if let Some(second) = second {
         let since = Instant::now();
         let mut step = Step { changes: member.join(stage, &second.group).await?, effect: None };
@@ -164,6 +166,7 @@ async fn course(stage: &Stage, way: Way, first: &GroupRole) -> Result<Course, Ob
             until(stage, &visitor, &member.script(stage), Wanted::Gone, &[role.as_str()], Instant::now(), Duration::ZERO).await?,
         );
     }
+    member.leave(stage, &role).await?;
     seen.unmapped = Some(Unmapped { name: role, step });
     Ok(seen)
 }

@@ -5,10 +5,11 @@ mod checks;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::account_blocks::{EFFECT_S, Texts, elapsed_ms, pause, read_page};
-use super::scim_blocks::{find, patch, read};
+use super::account_drive::Drive;
+use super::scim_blocks::{Subject, find, patch};
 use crate::counterpart::provider::{self, Script};
 use crate::counterpart::scim_client::{Answer, Call, Person, replace};
 use crate::stage::Stage;
@@ -23,8 +24,8 @@ pub struct Joiner;
 pub struct Seen {
     /// The first sign-in of a provisioned user.
     pub created: Created,
-    /// A user who was created inactive.
-    pub inactive: Inactive,
+    /// A user who was created inactive; `None` where commands drive the accounts, which make active ones only.
+    pub inactive: Option<Inactive>,
     /// Changes of the profile; `None` where the page that shows it is not declared, or the first sign-in failed.
     pub update: Option<Updated>,
     /// A sign-in with a name that is older than the provisioned one; `None` where the first sign-in failed.
@@ -114,6 +115,7 @@ impl Scenario for Joiner {
     type Seen = Seen;
     const ID: &'static str = "account-joiner";
     const TITLE: &'static str = "signs users in who were provisioned before, or were not";
+    const WAITS_S: u64 = EFFECT_S;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("al2.app.created-user-signs-in", checks::a_created_user_signs_in),
         Check::new("al2.app.no-signin-before-active", checks::nobody_signs_in_before_activation),
@@ -123,8 +125,9 @@ impl Scenario for Joiner {
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
+        let drive = Drive::open(stage).await?;
         let (provisioned, inactive, unknown) =
-            futures_util::future::try_join3(provisioned(stage), inactive(stage), unknown(stage)).await?;
+            futures_util::future::try_join3(provisioned(stage, &drive), inactive(stage, &drive), unknown(stage, &drive)).await?;
         let (created, update, stale) = provisioned;
         Ok(Seen { created, inactive, update, stale, unknown })
     }
@@ -134,29 +137,41 @@ fn subject(stage: &Stage, person: &Person) -> Result<provider::Subject, Obstacle
     Ok(person.subject(stage.scim()?.scim.link, &stage.app()?.app.tenant))
 }
 
-async fn provisioned(stage: &Stage) -> Result<(Created, Option<Updated>, Option<Stale>), Obstacle> {
-    let (person, made) = stage.scim_user("joiner").await?;
+/// A user whom nobody knows yet, provisioned.
+async fn newcomer(stage: &Stage, drive: &Drive<'_>) -> Result<(Subject, provider::Subject), Obstacle> {
+    if drive.desk().is_some() {
+        return drive.account("joiner", false).await;
+    }
+    let (person, found) = stage.scim_user("joiner").await?;
     let who = subject(stage, &person)?;
+    let id = found.id().to_owned();
+    Ok((Subject { id, user_name: person.user_name, made: true, disposable: true, found }, who))
+}
+
+async fn provisioned(
+    stage: &Stage,
+    drive: &Drive<'_>,
+) -> Result<(Created, Option<Updated>, Option<Stale>), Obstacle> {
+    let (user, who) = newcomer(stage, drive).await?;
     let (visitor, attempt) = stage.attempt(Script::of(&who), "first sign-in of a provisioned user").await?;
-    let mut created = Created { id: made.id().to_owned(), display: person.display.clone(), attempt, ..Created::default() };
+    let mut created = Created { id: user.id.clone(), display: who.name.clone(), attempt, ..Created::default() };
     stage.control(created.attempt.signed_in());
     let page = stage.world.target.accounts.profile.as_ref();
     if let Some(page) = page.filter(|_| created.attempt.signed_in()) {
         created.shown = Some(read_page(stage, &visitor, page, "profile after the first sign-in").await?);
     }
-    created.found = accounts_of(stage, &person, &who).await?;
-    if !created.attempt.signed_in() {
+    created.found = accounts_of(stage, drive, &user.user_name, &who).await?;
+    // An account that is not of this run keeps the name that its operator gave it.
+    if !created.attempt.signed_in() || !user.made {
         return Ok((created, None, None));
     }
-    let name = format!("{} renamed", person.display);
-    let path = format!("/Users/{}", created.id);
+    let name = format!("{} renamed", who.name);
     let since = Instant::now();
-    let change = patch(stage, "the display name is changed", &path, &[replace("displayName", name.clone())]).await?;
+    let change = drive.rename(&user, &name).await?;
     let mut update = None;
     if let Some((page, before)) = page.zip(created.shown.clone()) {
         let renamed = provider::Subject { name: name.clone(), ..who.clone() };
-        let mut seen =
-            Updated { before, old: person.display.clone(), new: name.clone(), change: change.clone(), ..Updated::default() };
+        let mut seen = Updated { before, old: who.name.clone(), new: name.clone(), change: change.clone(), ..Updated::default() };
         if change.ok() {
             (seen.live, seen.after_ms) = until_shown(stage, &visitor, since, &name).await?;
             let (again, attempt) = stage.attempt(Script::of(&renamed), "sign-in with the new name").await?;
@@ -166,7 +181,7 @@ async fn provisioned(stage: &Stage) -> Result<(Created, Option<Updated>, Option<
         update = Some(seen);
     }
     let (_, attempt) = stage.attempt(Script::of(&who), "sign-in with the old name").await?;
-    let read = read(stage, "the name after a sign-in with the old one", &path).await?;
+    let read = drive.read("the name after a sign-in with the old one", &user).await?;
     let stale = Stale { provisioned: name, claimed: who.name, change, attempt, read };
     Ok((created, update, Some(stale)))
 }
@@ -184,44 +199,74 @@ async fn until_shown(stage: &Stage, visitor: &Visitor, since: Instant, name: &st
     }
 }
 
-/// Searches for accounts of a person by everything that could lead there.
-async fn accounts_of(stage: &Stage, person: &Person, who: &provider::Subject) -> Result<Vec<Answer>, Obstacle> {
+/// Searches for accounts of a person by everything that could lead there. The first three are the same for everybody.
+async fn accounts_of(
+    stage: &Stage,
+    drive: &Drive<'_>,
+    user_name: &str,
+    who: &provider::Subject,
+) -> Result<Vec<Answer>, Obstacle> {
+    if drive.desk().is_some() {
+        return by_commands(drive, who).await;
+    }
     let mut found = Vec::new();
-    for (attribute, value) in [("externalId", &who.sub), ("userName", &person.user_name), ("emails.value", &person.email)] {
+    for (attribute, value) in [("externalId", who.sub.as_str()), ("userName", user_name), ("emails.value", &who.email), ("userName", &who.sub)]
+    {
         found.push(find(stage, &format!("accounts by {attribute}"), attribute, value).await?);
     }
     Ok(found)
 }
 
-async fn inactive(stage: &Stage) -> Result<Inactive, Obstacle> {
+/// The accounts of a person as commands tell them: all of the tenant where they can be listed, else the one that an audit finds.
+async fn by_commands(drive: &Drive<'_>, who: &provider::Subject) -> Result<Vec<Answer>, Obstacle> {
+    if let Some(mut list) = drive.list().await {
+        if let Some(users) = list.body["Resources"].as_array_mut() {
+            // What is kept is written to a file: other people are none of its business.
+            users.retain(|user| checks::is_of(user, &who.email, &who.sub));
+        }
+        return Ok(vec![list]);
+    }
+    let told = drive.read("the account of that person", &Subject { id: who.sub.clone(), ..Subject::default() }).await?;
+    let known = told.ok() && told.text_at("/account_state") != "unknown";
+    let users = if known { vec![told.body.clone()] } else { Vec::new() };
+    Ok(vec![if told.ok() { Answer { body: json!({"Resources": users}), ..told } } else { told }])
+}
+
+async fn inactive(stage: &Stage, drive: &Drive<'_>) -> Result<Option<Inactive>, Obstacle> {
+    if drive.desk().is_some() {
+        return Ok(None);
+    }
     let person = stage.scim()?.person("joiner-inactive");
     let mut body = person.body();
     body["active"] = Value::Bool(false);
     let made = stage.scim_send("a user is created inactive", Call::post("/Users", &body)).await?;
     let mut seen = Inactive { made, ..Inactive::default() };
     if !seen.made.ok() || seen.made.id().is_empty() {
-        return Ok(seen);
+        return Ok(Some(seen));
     }
     let script = Script::of(&subject(stage, &person)?);
     seen.before = Some(stage.attempt(script.clone(), "sign-in of an inactive user").await?.1);
     let path = format!("/Users/{}", seen.made.id());
     seen.activated = Some(patch(stage, "the user is activated", &path, &[replace("active", true)]).await?);
     seen.after = Some(stage.attempt(script, "sign-in after the activation").await?.1);
-    Ok(seen)
+    Ok(Some(seen))
 }
 
-async fn unknown(stage: &Stage) -> Result<Unknown, Obstacle> {
-    let person = stage.scim()?.person("joiner-unknown");
-    let who = subject(stage, &person)?;
+async fn unknown(stage: &Stage, drive: &Drive<'_>) -> Result<Unknown, Obstacle> {
+    let who = match drive.desk() {
+        Some(desk) => desk.person(&desk.somebody("joiner-unknown"))?,
+        None => subject(stage, &stage.scim()?.person("joiner-unknown"))?,
+    };
     let attempt = stage.attempt(Script::of(&who), "sign-in of a user whom nobody provisioned").await?.1;
     let mut seen = Unknown { attempt, ..Unknown::default() };
-    if !seen.attempt.signed_in() {
+    if !seen.attempt.signed_in() && !seen.attempt.refused() {
         return Ok(seen);
     }
-    let deadline = Instant::now() + stage.world.patience(30);
+    // Who is refused may have an account all the same, which waits for somebody's approval.
+    let deadline = Instant::now() + if seen.attempt.signed_in() { stage.world.patience(30) } else { pause(stage) };
     loop {
-        seen.found = accounts_of(stage, &person, &who).await?;
-        let of_person = |user: &&Value| checks::is_of(user, &person.user_name, &who.sub);
+        seen.found = accounts_of(stage, drive, &who.email, &who).await?;
+        let of_person = |user: &&Value| checks::is_of(user, &who.email, &who.sub);
         let user = seen.found.iter().flat_map(Answer::resources).find(of_person);
         user.and_then(|user| user["id"].as_str()).unwrap_or_default().clone_into(&mut seen.id);
         if !seen.id.is_empty() || Instant::now() >= deadline {
@@ -232,14 +277,18 @@ async fn unknown(stage: &Stage) -> Result<Unknown, Obstacle> {
     if seen.id.is_empty() {
         return Ok(seen);
     }
-    let path = format!("/Users/{}", seen.id);
-    let change = patch(stage, "that user is deactivated", &path, &[replace("active", false)]).await?;
-    let after = read(stage, "is that user deactivated?", &path).await?;
-    seen.deactivated = Some((change, after));
-    // No POST made it, so that nothing else removes it.
-    let gone = stage.scim_send("clean-up", Call::delete(&path)).await?;
-    if !gone.ok() && gone.status != 404 {
-        stage.note(format!("could not be removed at the target: {path} ({})", person.user_name));
-    }
+    // A sign-in of this run made it.
+    let user = Subject { id: seen.id.clone(), user_name: who.email, made: true, disposable: true, ..Subject::default() };
+    seen.deactivated = Some(match drive.desk() {
+        Some(_) => {
+            let (_, mut answers) = drive.end(&user).await?;
+            let last = answers.pop().unwrap_or_default();
+            (answers.pop().unwrap_or_else(|| last.clone()), last)
+        }
+        None => {
+            let change = patch(stage, "that user is deactivated", &user.path(), &[replace("active", false)]).await?;
+            (change, drive.read("is that user deactivated?", &user).await?)
+        }
+    });
     Ok(seen)
 }

@@ -1,4 +1,4 @@
-//! account-leaver: a user who is signed in is suspended; sessions, tokens and sign-ins must end, and no reactivation brings them back.
+//! account-leaver: a user who is signed in is suspended, by SCIM or by a command; sessions, tokens and sign-ins must end, and no reactivation brings them back.
 
 mod checks;
 pub mod mechanisms;
@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::account_blocks::{EFFECT_S, Watched, account, watch};
-use super::scim_blocks::{Ended, Subject, end_access, is_active, patch, read};
+use super::account_blocks::{EFFECT_S, Watched, watch};
+use super::account_drive::Drive;
+use super::scim_blocks::Ended;
 use crate::counterpart::provider::{self, Script};
-use crate::counterpart::scim_client::{Answer, replace};
+use crate::counterpart::scim_client::Answer;
 use crate::stage::Stage;
 use crate::stage::oracle::Look;
 use crate::stage::visitor::Attempt;
@@ -45,8 +46,10 @@ pub struct Seen {
     pub record: Answer,
     /// What gave access before, and what became of it.
     pub mechanisms: Vec<Mechanism>,
-    /// Reactivation; `None` where the user was deleted.
+    /// Reactivation; `None` where there is nothing to reactivate.
     pub reactivated: Option<Answer>,
+    /// What ended the access cannot be undone here: the user is gone, or no command is announced for it.
+    pub final_end: bool,
     /// A new sign-in after that.
     pub after: Option<Attempt>,
     /// The second browser after that.
@@ -57,6 +60,7 @@ impl Scenario for Leaver {
     type Seen = Seen;
     const ID: &'static str = "account-leaver";
     const TITLE: &'static str = "suspends a signed-in user and looks whether all access ends";
+    const WAITS_S: u64 = EFFECT_S + MECHANISMS_S;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("al1.app.any-one-way", checks::one_way_ends_access),
         Check::new("al1.app.session-ends", checks::sessions_end),
@@ -66,8 +70,9 @@ impl Scenario for Leaver {
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        let (user, person) = account(stage, "leaver", true).await?;
-        let other = other(stage).await?;
+        let drive = Drive::open(stage).await?;
+        let (user, person) = drive.account("leaver", true).await?;
+        let other = other(stage, &drive, &person).await?;
         let (first, second, stays) = futures_util::future::try_join3(
             stage.attempt(Script::of(&person), "user to be suspended, first browser"),
             stage.attempt(Script::of(&person), "user to be suspended, idle browser"),
@@ -83,22 +88,21 @@ impl Scenario for Leaver {
         let mut artefacts = Artefacts::collect(stage, &first.0).await?;
 
         let since = Instant::now();
-        (seen.ended, seen.answers) = end(stage, &user).await?;
-        if seen.ended.is_none() {
-            return Ok(seen);
-        }
+        (seen.ended, seen.answers) = drive.end(&user).await?;
+        let Some(ended) = seen.ended else { return Ok(seen) };
         let limit = stage.world.patience(EFFECT_S);
         seen.session = watch(stage, &first.0, since, limit, "first browser after the suspension").await?;
         seen.other_after = stays.0.look(stage, "the other user after the suspension").await?;
         // Sessions first: a sign-in might make the user active again.
         seen.again = stage.attempt(Script::of(&person), "sign-in of the suspended user").await?.1;
         seen.other_again = stage.attempt(Script::of(&other), "sign-in of the other user").await?.1;
-        seen.record = read(stage, "is the user still suspended?", &user.path()).await?;
+        seen.record = drive.read("is the user still suspended?", &user).await?;
         let limit = stage.world.patience(MECHANISMS_S);
         artefacts.try_until_refused(stage, &first.0, since, limit).await?;
 
-        if seen.ended != Some(Ended::Delete) {
-            seen.reactivated = Some(resume(stage, &user).await?);
+        seen.final_end = !drive.resumable(ended);
+        if !seen.final_end {
+            seen.reactivated = Some(drive.resume(&user, ended).await?);
             let (_, attempt) = stage.attempt(Script::of(&person), "sign-in after the reactivation").await?;
             stage.control(attempt.signed_in());
             seen.after = Some(attempt);
@@ -106,29 +110,24 @@ impl Scenario for Leaver {
             seen.idle_after = Some(second.0.look(stage, "idle browser after the reactivation").await?);
         }
         seen.mechanisms = artefacts.mechanisms;
+        if let Some(desk) = drive.desk() {
+            desk.put_back(&desk.somebody_named(&user.id, user.made)).await;
+        }
         Ok(seen)
     }
 }
 
-/// Somebody whom nobody suspends: the run's sentinel, else the first user of the run.
-async fn other(stage: &Stage) -> Result<provider::Subject, Obstacle> {
+/// Somebody whom nobody suspends: the run's sentinel, else a user of the run who is not the one to be suspended.
+async fn other(stage: &Stage, drive: &Drive<'_>, suspended: &provider::Subject) -> Result<provider::Subject, Obstacle> {
     let app = stage.app()?;
-    if stage.scim_sentinel().await.is_ok() {
+    if let Some(desk) = drive.desk() {
+        if desk.supports("activate") {
+            return Ok(drive.account("leaver-other", false).await?.1);
+        }
+    } else if stage.scim_sentinel().await.is_ok() {
         let scim = stage.scim()?;
         return Ok(scim.person("sentinel").subject(scim.scim.link, &app.app.tenant));
     }
-    Ok(app.users[0].clone())
-}
-
-/// Ends the user's access by the first way that works in the application's records. SCIM goes first; who is driven by commands alone has no
-/// user of `[scim]` and does not come here.
-async fn end(stage: &Stage, user: &Subject) -> Result<(Option<Ended>, Vec<Answer>), Obstacle> {
-    end_access(stage, &user.id).await
-}
-
-/// Makes the user active again, and reads whether that worked.
-async fn resume(stage: &Stage, user: &Subject) -> Result<Answer, Obstacle> {
-    let change = patch(stage, "the user is reactivated", &user.path(), &[replace("active", true)]).await?;
-    let read = read(stage, "is the user active again?", &user.path()).await?;
-    Ok(if change.ok() && is_active(&read) != Some(true) { read } else { change })
+    let other = app.users.iter().find(|user| user.sub != suspended.sub);
+    Ok(other.unwrap_or(&app.users[0]).clone())
 }

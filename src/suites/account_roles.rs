@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::account_blocks::{EFFECT_S, Texts, account, declared, read_page};
-use super::account_groups::effect::{Effect, Wanted, until};
-use super::scim_blocks::{Subject, patch, read};
-use crate::counterpart::provider::{self, Script};
+use super::account_blocks::{EFFECT_S, Texts, declared, read_page};
+use super::account_drive::Drive;
+use super::account_groups::effect::{Effect, Wanted, given, until};
+use super::scim_blocks::{patch, read};
+use crate::counterpart::provider::Script;
 use crate::counterpart::scim_client::{Answer, add, quoted, remove};
 use crate::model::target::Way;
 use crate::stage::Stage;
@@ -42,7 +43,7 @@ pub struct Seen {
 /// An assignment and its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Course {
-    /// `scim` or `claims`.
+    /// `scim`, `claims` or `commands`.
     pub way: String,
     /// The role.
     pub role: Role,
@@ -70,6 +71,7 @@ impl Scenario for AccountRoles {
     type Seen = Seen;
     const ID: &'static str = "account-roles";
     const TITLE: &'static str = "assigns roles and looks what they give";
+    const WAITS_S: u64 = 4 * EFFECT_S;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("al3.app.roles-complete", checks::the_list_is_complete),
         Check::new("al3.app.assign-role", checks::an_assigned_role_is_in_effect),
@@ -77,20 +79,24 @@ impl Scenario for AccountRoles {
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        let exposed = exposed(stage).await?;
+        let drive = Drive::open(stage).await?;
+        let exposed = exposed(stage, &drive).await?;
         let declared = stage.world.target.lifecycle.roles.clone();
         let mut seen = Seen { exposed, declared, run: stage.world.run_id.clone(), ..Seen::default() };
         if stage.wants("al3.app.roles-complete") {
             seen.catalogue = catalogue(stage).await?;
         }
-        let asked = stage.wants("al3.app.assign-role") || stage.wants("al3.app.remove-role");
-        let Some(role) = seen.exposed.assignable().first().cloned().filter(|_| asked) else { return Ok(seen) };
-        for way in &stage.world.target.lifecycle.role_ways {
-            match way {
-                Way::Scim => seen.courses.push(by_scim(stage, &role).await?),
-                Way::Claims => seen.courses.push(by_claims(stage, &role).await?),
-                // Commands are played by the suites about commands.
-                Way::Commands => {}
+        if !stage.wants("al3.app.assign-role") && !stage.wants("al3.app.remove-role") {
+            return Ok(seen);
+        }
+        let target = &stage.world.target;
+        let first = seen.exposed.assignable().first().cloned();
+        for way in target.lifecycle.role_ways.iter().filter(|way| target.offers(**way)) {
+            match (way, &first) {
+                (Way::Commands, _) => seen.courses.extend(by_commands(stage).await?),
+                (Way::Scim, Some(role)) => seen.courses.push(by_scim(stage, &drive, role).await?),
+                (Way::Claims, Some(role)) => seen.courses.push(by_claims(stage, &drive, role).await?),
+                (_, None) => {}
             }
         }
         Ok(seen)
@@ -105,9 +111,9 @@ async fn catalogue(stage: &Stage) -> Result<Option<(Played, Texts)>, Obstacle> {
     super::account_surface::list(stage, &admin, surface, &shown.selector).await.map(Some)
 }
 
-async fn by_scim(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
+async fn by_scim(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
-    let (user, who) = account(stage, "roles-effect", false).await?;
+    let (user, who) = drive.account("roles-effect", false).await?;
     let path = user.path();
     let (visitor, before) = stage.attempt(Script::of(&who), "user to be given a role").await?;
     let mut seen = Course { way: "scim".into(), role: role.clone(), before, ..Course::default() };
@@ -127,8 +133,10 @@ async fn by_scim(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
     if !stored {
         return Ok(seen);
     }
-    seen.on = until(stage, &visitor, &script, Wanted::Shown, &words, since, limit).await?;
-    seen.other = sentinel(stage).await?;
+    let (effect, entered) = given(stage, &visitor, &script, &words, since, limit).await?;
+    seen.on = effect;
+    let holder = entered.as_ref().unwrap_or(&visitor);
+    seen.other = sentinel(stage, drive).await?;
 
     let since = Instant::now();
     let gone = remove(&format!("roles[value eq {}]", quoted(&role.value)));
@@ -137,27 +145,62 @@ async fn by_scim(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
     seen.removed = Some(change);
     seen.cleared = Some(read(stage, "the user without the role", &path).await?);
     if removed {
-        seen.off = until(stage, &visitor, &script, Wanted::Gone, &words, since, limit).await?;
+        seen.off = until(stage, holder, &script, Wanted::Gone, &words, since, limit).await?;
     }
     Ok(seen)
 }
 
 /// The page of the user whom nobody gives anything.
-async fn sentinel(stage: &Stage) -> Result<Option<(Attempt, Texts)>, Obstacle> {
-    if stage.scim_sentinel().await.is_err() {
-        return Ok(None);
-    }
+async fn sentinel(stage: &Stage, drive: &Drive<'_>) -> Result<Option<(Attempt, Texts)>, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
-    let scim = stage.scim()?;
-    let who = scim.person("sentinel").subject(scim.scim.link, &stage.app()?.app.tenant);
+    let who = match drive.desk() {
+        Some(desk) if desk.supports("activate") => drive.account("roles-other", false).await?.1,
+        Some(_) => return Ok(None),
+        None if stage.scim_sentinel().await.is_err() => return Ok(None),
+        None => stage.scim()?.person("sentinel").subject(stage.scim()?.scim.link, &stage.app()?.app.tenant),
+    };
     let (visitor, attempt) = stage.attempt(Script::of(&who), "user who is given nothing").await?;
     let shown = read_page(stage, &visitor, page, "roles of the user who is given nothing").await?;
     Ok(Some((attempt, shown)))
 }
 
-async fn by_claims(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
+/// A role of the metadata, by maintain commands; none where the metadata name none.
+async fn by_commands(stage: &Stage) -> Result<Option<Course>, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
-    let (_, who): (Subject, provider::Subject) = account(stage, "roles-claims", false).await?;
+    let drive = Drive::by_commands(stage).await?;
+    let Some(role) = exposed(stage, &drive).await?.assignable().first().cloned() else { return Ok(None) };
+    let (user, who) = drive.account("roles-commands", false).await?;
+    let script = Script::of(&who);
+    let (visitor, before) = stage.attempt(script.clone(), "user before a role is given by a command").await?;
+    let mut seen = Course { way: "commands".into(), role, before, ..Course::default() };
+    if !seen.before.signed_in() {
+        return Ok(Some(seen));
+    }
+    seen.shown = read_page(stage, &visitor, page, "roles before").await?;
+    let words = [seen.role.value.as_str(), seen.role.display.as_str()];
+    // The draft shows roles as objects in answers, and nowhere in tokens.
+    for value in [json!(seen.role.value), json!({"id": seen.role.value})] {
+        let change = drive.maintain(&user, "roles", json!([value])).await.unwrap_or_default();
+        if change.ok() {
+            seen.on = until(stage, &visitor, &script, Wanted::Shown, &words, Instant::now(), Duration::ZERO).await?;
+        }
+        seen.assigned = Some(change);
+        if seen.on.fresh.has(&words) {
+            break;
+        }
+    }
+    seen.other = sentinel(stage, &drive).await?;
+    let change = drive.maintain(&user, "roles", json!([])).await.unwrap_or_default();
+    if change.ok() {
+        seen.off = until(stage, &visitor, &script, Wanted::Gone, &words, Instant::now(), Duration::ZERO).await?;
+    }
+    seen.removed = Some(change);
+    Ok(Some(seen))
+}
+
+async fn by_claims(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course, Obstacle> {
+    let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
+    let (_, who) = drive.account("roles-claims", false).await?;
     let claim = &stage.world.target.lifecycle.roles_claim;
     let (visitor, before) = stage.attempt(Script::of(&who).claim(claim, json!([])), "user before a role is claimed").await?;
     let mut seen = Course { way: "claims".into(), role: role.clone(), before, ..Course::default() };
@@ -168,7 +211,7 @@ async fn by_claims(stage: &Stage, role: &Role) -> Result<Course, Obstacle> {
     let words = [role.value.as_str(), role.display.as_str()];
     let with = Script::of(&who).claim(claim, json!([role.value]));
     seen.on = until(stage, &visitor, &with, Wanted::Shown, &words, Instant::now(), Duration::ZERO).await?;
-    seen.other = sentinel(stage).await?;
+    seen.other = sentinel(stage, drive).await?;
     let without = Script::of(&who).claim(claim, json!([]));
     seen.off = until(stage, &visitor, &without, Wanted::Gone, &words, Instant::now(), Duration::ZERO).await?;
     Ok(seen)

@@ -1,16 +1,19 @@
 //! account-surface: tries on the application's own pages what only the identity service may do. Whether a script had an effect is read by
-//! SCIM, never on the page that claims it.
+//! SCIM or by an audit command, never on the page that claims it.
 
 mod bypass;
 mod checks;
 mod local;
 mod own_roles;
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::account_blocks::{Texts, declared};
+use super::account_blocks::{Texts, declared, pause};
+use super::account_drive::Drive;
 use crate::counterpart::provider::{self, Script};
 use crate::counterpart::scim_client::Answer;
 use crate::model::target::{Actor, Surface};
@@ -43,6 +46,8 @@ pub struct Seen {
     pub assigned: Option<LocalRole>,
     /// Sign-ins without the identity service.
     pub bypass: Option<Bypass>,
+    /// A page that only administrators see, opened by the administrator; `None` where none is declared.
+    pub office: Option<Played>,
 }
 
 /// A script that would make a user.
@@ -56,6 +61,10 @@ pub struct Made {
     pub before: Answer,
     /// Searches afterwards.
     pub after: Vec<Answer>,
+    /// The same searches for a user who is there: what does not find that one would not find the other.
+    pub control: Vec<Answer>,
+    /// `userName` of that user.
+    pub known: String,
 }
 
 /// A script that would change something.
@@ -69,11 +78,15 @@ pub struct Edited {
     pub before: Answer,
     /// The resource afterwards.
     pub after: Answer,
+    /// What the identity service then put there, and the resource after that: what does not show this would not have shown the other.
+    pub control: Option<(String, Answer)>,
 }
 
 /// A script that was played, and by whom.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Done {
+    /// The administrator played it.
+    pub admin: bool,
     /// The sign-in of whoever played it; `None` for somebody without a session.
     pub actor: Option<Attempt>,
     /// How far it came; `None` where the actor could not sign in.
@@ -96,25 +109,43 @@ impl Scenario for AccountSurface {
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        stage.scim()?;
+        let drive = Drive::open(stage).await?;
         let admin = Admin::default();
+        let world = Ground { stage, drive: &drive, admin: &admin };
         // Each part has users of its own; only the administrator's browser is shared, one script at a time.
+        let office = match stage.world.target.accounts.surface.get("role-catalogue") {
+            Some(surface) if surface.actor == Actor::Admin => {
+                let (visitor, entered) = admin.visitor(stage).await?;
+                if entered.signed_in() { Some(visitor.play(stage, surface, &[], "a page of administrators").await?.0) } else { None }
+            }
+            _ => None,
+        };
         let (create, signup, edit, delete) = futures_util::future::try_join4(
-            local::create(stage, &admin),
-            local::signup(stage, &admin),
-            local::edit(stage, &admin),
-            local::delete(stage, &admin),
+            local::create(&world),
+            local::signup(&world),
+            local::edit(&world),
+            local::delete(&world),
         )
         .await?;
         let (group, unassigned, assigned, bypass) = futures_util::future::try_join4(
-            local::group(stage, &admin),
-            own_roles::unassigned(stage, &admin),
-            own_roles::assigned(stage, &admin),
-            bypass::play(stage),
+            local::group(&world),
+            own_roles::unassigned(&world),
+            own_roles::assigned(&world),
+            bypass::play(&world),
         )
         .await?;
-        Ok(Seen { create, signup, edit, delete, group, unassigned, assigned, bypass })
+        Ok(Seen { create, signup, edit, delete, group, unassigned, assigned, bypass, office })
     }
+}
+
+/// What every part needs.
+pub struct Ground<'a> {
+    /// The stage.
+    stage: &'a Stage,
+    /// What drives accounts, and reads them.
+    drive: &'a Drive<'a>,
+    /// The administrator.
+    admin: &'a Admin,
 }
 
 /// The administrator's browser, signed in when somebody needs it.
@@ -147,18 +178,19 @@ fn script<'a>(stage: &'a Stage, name: &str, clause: &str) -> Option<&'a Surface>
 
 /// Plays a script as whom it names: the administrator, this user, or nobody.
 async fn act(
-    stage: &Stage,
-    admin: &Admin,
+    ground: &Ground<'_>,
     user: Option<&provider::Subject>,
     surface: &Surface,
     values: &Values<'_>,
     step: &str,
 ) -> Result<Done, Obstacle> {
+    let stage = ground.stage;
     let nobody;
     let entered;
+    let admin = surface.actor == Actor::Admin;
     let (visitor, actor) = match (surface.actor, user) {
         (Actor::Admin, _) => {
-            let (visitor, attempt) = admin.visitor(stage).await?;
+            let (visitor, attempt) = ground.admin.visitor(stage).await?;
             (visitor, Some(attempt.clone()))
         }
         (Actor::User, Some(user)) => {
@@ -171,10 +203,12 @@ async fn act(
         }
     };
     if actor.as_ref().is_some_and(|attempt| !attempt.signed_in()) {
-        return Ok(Done { actor, played: None });
+        return Ok(Done { admin, actor, played: None });
     }
     let (played, _) = visitor.play(stage, surface, values, step).await?;
-    Ok(Done { actor, played: Some(played) })
+    // What was accepted may be carried out a moment later.
+    stage.wait_until(Instant::now() + pause(stage), "a local change to be carried out").await;
+    Ok(Done { admin, actor, played: Some(played) })
 }
 
 /// What a page lists that a script leads to: the text of every element that the selector matches.

@@ -1,6 +1,7 @@
 //! The table of all suites: one file = one scenario, the type of what it saw, and the checks on it.
 
 mod account_blocks;
+mod account_drive;
 pub mod account_groups;
 pub mod account_joiner;
 pub mod account_leaver;

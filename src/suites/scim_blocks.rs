@@ -105,6 +105,31 @@ pub enum Ended {
     Put,
     /// DELETE.
     Delete,
+    /// The suspend command.
+    Suspend,
+    /// The archive command.
+    Archive,
+    /// The delete command.
+    Erase,
+}
+
+impl Ended {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ended::Patch => "PATCH of active to false",
+            Ended::Put => "PUT with active false",
+            Ended::Delete => "DELETE",
+            Ended::Suspend => "the suspend command",
+            Ended::Archive => "the archive command",
+            Ended::Erase => "the delete command",
+        }
+    }
+
+    /// The user is gone: there is nothing to make active again.
+    pub fn gone(self) -> bool {
+        matches!(self, Ended::Delete | Ended::Erase)
+    }
 }
 
 /// Ends a user's access by the first way that works by the records of the application: PATCH, PUT, DELETE. None where none does.

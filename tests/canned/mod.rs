@@ -40,6 +40,7 @@ pub fn run() -> Canned {
             logins: 1,
             browser: "chrome 156.0".into(),
             interrupted: false,
+            left: Vec::new(),
             fast: false,
         },
         target: TargetInfo {

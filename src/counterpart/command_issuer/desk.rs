@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use super::{Answer, Draft, Sender, Streamed};
+use crate::counterpart::provider::Subject as Person;
 use crate::stage::app_world::AppWorld;
+use crate::stage::journal::Entry;
 use crate::stage::{Stage, World};
 use crate::suite::Obstacle;
 
@@ -144,6 +146,11 @@ impl<'a> Desk<'a> {
         Account { sub, tenant: self.sender.command_tenant().to_owned(), ..Account::default() }
     }
 
+    /// The account of this `sub` in the tenant that sign-ins name.
+    pub fn somebody_named(&self, sub: &str, made: bool) -> Account {
+        Account { sub: sub.to_owned(), tenant: self.sender.command_tenant().to_owned(), made, ..Account::default() }
+    }
+
     /// Claims of a made-up user, besides `sub`.
     pub fn claims(&self, who: &Account) -> Map<String, Value> {
         let domain = self.stage.world.target.scim.as_ref().map_or("ipsie-conform.test", |scim| scim.domain.as_str());
@@ -155,6 +162,24 @@ impl<'a> Desk<'a> {
             "email_verified": true,
         });
         claims.as_object().cloned().unwrap_or_default()
+    }
+
+    /// The account as a user of the suite's provider.
+    ///
+    /// # Errors
+    /// The target has no application.
+    pub fn person(&self, who: &Account) -> Result<Person, Obstacle> {
+        let app = &self.stage.app()?.app;
+        let declared = app.users.iter().find(|user| user.sub == who.sub && !who.made);
+        let claims = self.claims(who);
+        let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Person {
+            sub: who.sub.clone(),
+            email: declared.map_or_else(|| claim("email"), |user| user.email.clone()),
+            email_verified: true,
+            name: declared.map_or_else(|| claim("name"), |user| user.name.clone()),
+            tenant: app.tenant.clone(),
+        })
     }
 
     /// The conforming token of a command about this account, with these claims besides.
@@ -177,13 +202,15 @@ impl<'a> Desk<'a> {
 
     /// As [`Desk::send`], with a token of the caller's making.
     pub async fn post(&self, what: &str, command: &str, who: &Account, draft: &Draft) -> Answer {
+        let book = &self.stage.world.commands;
+        let makes = command.starts_with("activate") && book.add(who);
+        if makes {
+            // Before the command goes out: a run that ends in its middle must know of the account all the same.
+            self.stage.world.journal.add(&Entry::Account { sub: who.sub.clone(), tenant: who.tenant.clone() });
+        }
         let answer = self.stage.command(what, draft.command_request(&self.sender, self.to)).await;
-        let mut made = self.stage.world.commands.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = made.iter().any(|known| known.sub == who.sub && known.tenant == who.tenant);
-        if command.starts_with("activate") && (answer.accepted() || answer.status == 0) && !known {
-            made.push(Account { made: true, ..who.clone() });
-        } else if command == "delete" && answer.accepted() {
-            made.retain(|known| known.sub != who.sub || known.tenant != who.tenant);
+        if (makes && answer.refused()) || (command == "delete" && answer.accepted()) {
+            book.forget(who);
         }
         answer
     }
@@ -201,6 +228,23 @@ impl<'a> Desk<'a> {
         for command in ["reactivate", "restore"].into_iter().filter(|command| self.supports(command)) {
             self.send(command, who, &Map::new()).await;
         }
+    }
+
+    /// Deletes an account of this run, or puts it out of use where the application knows no deletion.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub async fn remove(&self, who: &Account) -> Result<(), String> {
+        let Some(command) = ["delete", "archive", "suspend"].into_iter().find(|command| self.supports(command)) else {
+            return Err("no command is announced that would".into());
+        };
+        let answer = self.send(command, who, &Map::new()).await;
+        // An account that is in that state already, or gone, is what was wanted.
+        if answer.accepted() || answer.status == 409 {
+            return Ok(());
+        }
+        let unknown = self.supports("audit") && self.audit(who).await.members.get("account_state") == Some(&json!("unknown"));
+        if unknown { Ok(()) } else { Err(answer.describe()) }
     }
 
     /// Sends a tenant command and reads its stream.
@@ -247,25 +291,53 @@ impl<'a> Desk<'a> {
     }
 }
 
-impl Stage {
-    /// Deletes the accounts that the run made by commands, or puts them out of use; says what could not be removed.
-    pub async fn command_sweep(&self) {
-        let left = std::mem::take(&mut *self.world.commands.made.lock().unwrap_or_else(PoisonError::into_inner));
-        if left.is_empty() {
-            return;
+impl CommandBook {
+    /// Remembers an account that must be gone afterwards; is it new?
+    fn add(&self, who: &Account) -> bool {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = !made.iter().any(|known| known.is(who));
+        if new {
+            made.push(Account { made: true, ..who.clone() });
         }
-        let Ok(desk) = Desk::open(self).await else { return };
-        let way = ["delete", "archive", "suspend"].into_iter().find(|command| desk.supports(command));
-        for who in left {
-            let answer = match way {
-                Some(command) => desk.send(command, &who, &Map::new()).await,
-                None => Answer::default(),
+        new
+    }
+
+    fn forget(&self, who: &Account) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| !known.is(who));
+    }
+}
+
+impl Account {
+    fn is(&self, other: &Account) -> bool {
+        self.sub == other.sub && self.tenant == other.tenant
+    }
+}
+
+impl Stage {
+    /// Takes an account of an earlier run over, so that [`Stage::command_sweep`] removes it.
+    pub fn command_adopt(&self, sub: &str, tenant: &str) {
+        self.world.commands.add(&Account { sub: sub.to_owned(), tenant: tenant.to_owned(), ..Account::default() });
+    }
+
+    /// Deletes the accounts that the run made by commands, or puts them out of use; says what could not be removed.
+    pub async fn command_sweep(&self) -> Vec<Entry> {
+        let made = std::mem::take(&mut *self.world.commands.made.lock().unwrap_or_else(PoisonError::into_inner));
+        if made.is_empty() {
+            return Vec::new();
+        }
+        let desk = Desk::open(self).await;
+        let mut left = Vec::new();
+        for who in made {
+            let told = match &desk {
+                Ok(desk) => desk.remove(&who).await,
+                Err(obstacle) => Err(obstacle.message.clone()),
             };
-            // An account that is in that state already, or gone, is what was wanted.
-            if !answer.accepted() && answer.status != 409 {
-                self.note(format!("could not be removed at the target: account {} ({})", who.sub, answer.describe()));
+            if let Err(why) = told {
+                self.leave(format!("could not be removed at the target: account {} ({why})", who.sub));
+                left.push(Entry::Account { sub: who.sub, tenant: who.tenant });
             }
         }
+        left
     }
 }
 

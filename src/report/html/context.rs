@@ -17,6 +17,7 @@ pub struct Page {
     roles: String,
     embedded: Option<&'static str>,
     interrupted: bool,
+    left: Vec<String>,
     fast: bool,
     edition: String,
     facts: Vec<(&'static str, String)>,
@@ -117,6 +118,7 @@ impl Page {
             roles: report.target.roles.iter().map(|role| role.title()).collect::<Vec<_>>().join(", "),
             embedded: report.target.embedded.then_some(EMBEDDED),
             interrupted: run.interrupted,
+            left: run.left.iter().map(|what| visible(what)).collect(),
             fast: run.fast,
             edition: visible(&report.catalogue.edition),
             facts: vec![

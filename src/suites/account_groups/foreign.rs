@@ -8,7 +8,8 @@ use crate::model::target::GroupRole;
 use crate::stage::Stage;
 use crate::stage::visitor::Attempt;
 use crate::suite::Obstacle;
-use crate::suites::account_blocks::{Texts, account, declared, read_page};
+use crate::suites::account_blocks::{Texts, declared, read_page};
+use crate::suites::account_drive::Drive;
 
 /// A sign-in with such a source.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct Foreign {
 pub async fn play(stage: &Stage, mapped: &GroupRole) -> Result<Vec<Foreign>, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
     let claim = &stage.world.target.lifecycle.groups_claim;
-    let (_, who) = account(stage, "groups-foreign", false).await?;
+    let (_, who) = Drive::open(stage).await?.account("groups-foreign", false).await?;
     let groups = json!([mapped.group]);
     let userinfo = Script::of(&who).with(Twist::UserInfoOtherSub).userinfo_claim(claim, groups.clone());
     let forged = |forgery| Script::of(&who).claim(claim, groups.clone()).with(Twist::Forged(forgery));

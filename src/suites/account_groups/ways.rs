@@ -1,4 +1,4 @@
-//! How membership travels: as SCIM groups, or as a claim of each sign-in.
+//! How membership travels: as SCIM groups, as a claim of each sign-in, or as a claim of commands.
 
 use serde_json::json;
 
@@ -7,22 +7,24 @@ use crate::counterpart::scim_client::{Answer, Call, GROUP, add, quoted, remove};
 use crate::model::target::Way;
 use crate::stage::Stage;
 use crate::suite::Obstacle;
-use crate::suites::scim_blocks::patch;
+use crate::suites::account_drive::Drive;
+use crate::suites::scim_blocks::{Subject as User, patch};
 
 /// The groups of one user.
-pub struct Membership {
+pub struct Membership<'a> {
     way: Way,
-    /// The user's id at the application.
-    user: String,
+    drive: &'a Drive<'a>,
+    /// The user at the application.
+    user: User,
     who: Subject,
     /// Names of the groups, for the claim.
     claimed: Vec<String>,
 }
 
-impl Membership {
+impl<'a> Membership<'a> {
     /// In no group.
-    pub fn new(way: Way, user: String, who: Subject) -> Self {
-        Membership { way, user, who, claimed: Vec::new() }
+    pub fn new(way: Way, drive: &'a Drive<'a>, user: User, who: Subject) -> Self {
+        Membership { way, drive, user, who, claimed: Vec::new() }
     }
 
     /// A sign-in with what is claimed now.
@@ -38,11 +40,11 @@ impl Membership {
     pub async fn join(&mut self, stage: &Stage, group: &str) -> Result<Vec<Answer>, Obstacle> {
         self.claimed.push(group.to_owned());
         if self.way != Way::Scim {
-            return Ok(Vec::new());
+            return Ok(self.tell().await);
         }
         let (id, mut answers) = the_group(stage, group).await?;
         if !id.is_empty() {
-            let member = json!([{"value": self.user}]);
+            let member = json!([{"value": self.user.id}]);
             answers.push(patch(stage, "the user joins", &format!("/Groups/{id}"), &[add("members", member)]).await?);
         }
         Ok(answers)
@@ -52,12 +54,22 @@ impl Membership {
     pub async fn leave(&mut self, stage: &Stage, group: &str) -> Result<Vec<Answer>, Obstacle> {
         self.claimed.retain(|name| name != group);
         if self.way != Way::Scim {
-            return Ok(Vec::new());
+            return Ok(self.tell().await);
         }
         let (id, mut answers) = the_group(stage, group).await?;
-        let gone = remove(&format!("members[value eq {}]", quoted(&self.user)));
-        answers.push(patch(stage, "the user leaves", &format!("/Groups/{id}"), &[gone]).await?);
+        if !id.is_empty() {
+            let gone = remove(&format!("members[value eq {}]", quoted(&self.user.id)));
+            answers.push(patch(stage, "the user leaves", &format!("/Groups/{id}"), &[gone]).await?);
+        }
         Ok(answers)
+    }
+
+    /// Commands name all groups of the user each time; a claim needs no request.
+    async fn tell(&self) -> Vec<Answer> {
+        if self.way != Way::Commands {
+            return Vec::new();
+        }
+        self.drive.maintain(&self.user, "groups", json!(self.claimed)).await.into_iter().collect()
     }
 }
 
@@ -69,6 +81,10 @@ pub(super) async fn the_group(stage: &Stage, name: &str) -> Result<(String, Vec<
     if let Some(id) = found.resources().iter().find(fits).and_then(|group| group["id"].as_str()) {
         let id = id.to_owned();
         return Ok((id, vec![found]));
+    }
+    if !found.ok() {
+        // A group that may be there already is not made once more.
+        return Ok((String::new(), vec![found]));
     }
     let body = json!({"schemas": [GROUP], "displayName": name});
     let made = stage.scim_send("the group is made", Call::post("/Groups", &body)).await?;

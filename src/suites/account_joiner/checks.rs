@@ -66,7 +66,9 @@ fn ids<'a>(found: impl Iterator<Item = &'a Answer> + Clone, id: &str) -> (BTreeS
 
 /// al2.app.no-signin-before-active
 pub fn nobody_signs_in_before_activation(seen: &Seen) -> Judgement {
-    let user = &seen.inactive;
+    let Some(user) = &seen.inactive else {
+        return Judgement::not_applicable("commands drive the accounts, and make active ones only");
+    };
     let mut found = Findings::new();
     let (true, Some(before)) = (prepared(&mut found, "the creation of an inactive user", &user.made), &user.before) else {
         return found.conclude("");
@@ -93,7 +95,7 @@ pub fn updates_are_shown(seen: &Seen) -> Judgement {
     let Some(update) = &seen.update else {
         let mut found = Findings::new();
         signed_in(&mut found, "the first sign-in", &seen.created.attempt);
-        found.undecided("the profile was not seen", &[]);
+        found.undecided("accounts.profile is not configured, or the user is not of this run: no change was looked at", &[]);
         return found.conclude("");
     };
     let mut found = Findings::new();
@@ -131,6 +133,7 @@ pub fn a_sign_in_does_not_overwrite(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     let Some(stale) = &seen.stale else {
         signed_in(&mut found, "the first sign-in", &seen.created.attempt);
+        found.undecided("no user of this run could be given another name", &[]);
         return found.conclude("");
     };
     if !prepared(&mut found, "the change of the display name", &stale.change)
@@ -158,19 +161,15 @@ pub fn a_user_made_by_a_sign_in_is_managed(seen: &Seen) -> Judgement {
         if !seen.created.attempt.signed_in() {
             found.undecided("the control, a sign-in of a provisioned user, failed", &seen.created.attempt.cites);
         }
-        return found.conclude("a sign-in makes no account");
-    }
-    if !signed_in(&mut found, "the sign-in of an unknown user", &user.attempt) {
+        if user.id.is_empty() {
+            return found.conclude("a sign-in makes no account");
+        }
+        // An account that waits for approval is an account.
+    } else if !signed_in(&mut found, "the sign-in of an unknown user", &user.attempt) {
         return found.conclude("");
     }
     if user.id.is_empty() {
-        match user.found.iter().find(|answer| answer.ok()) {
-            Some(answer) => found.broken("the sign-in made an account that SCIM does not show", cite(answer)),
-            None => found.undecided(
-                format!("no search for the account was answered: {}", user.found.first().map(told).unwrap_or_default()),
-                &[],
-            ),
-        }
+        not_found(&mut found, seen);
         return found.conclude("");
     }
     if let Some((change, after)) = &user.deactivated {
@@ -179,10 +178,25 @@ pub fn a_user_made_by_a_sign_in_is_managed(seen: &Seen) -> Judgement {
             _ if says_nothing(change) || says_nothing(after) => {
                 found.undecided(format!("the deactivation of that account: {}", told(change)), cite(change));
             }
+            None if change.ok() => found.undecided("the record does not tell whether that account is active", cite(after)),
             _ => found.broken(format!("that account cannot be deactivated: {}", told(change)), cite(change)),
         }
     }
-    found.conclude("the account that a sign-in made is shown by SCIM and can be deactivated")
+    found.conclude("the account that a sign-in made is known to provisioning, and can be deactivated")
+}
+
+/// A search that finds the provisioned user would find the other one as well; one that finds nobody shows nothing.
+fn not_found(found: &mut Findings, seen: &Seen) {
+    let provisioned = seen.created.id.as_str();
+    let works = |before: &Answer| before.ok() && before.ids().contains(&provisioned);
+    let searched = seen.unknown.found.iter().zip(&seen.created.found).filter(|(_, control)| works(control));
+    match searched.map(|(answer, _)| answer).find(|answer| answer.ok()) {
+        Some(answer) => found.broken("the sign-in made an account that provisioning does not show", cite(answer)),
+        None => {
+            let told = seen.unknown.found.first().map(told).unwrap_or_default();
+            found.undecided(format!("no search for the account can be relied on: {told}"), &[]);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ fn good() -> Seen {
             shown: Some(page(&["A"])),
             found: vec![list(&[("1", "s")]), error(400, "invalidFilter")],
         },
-        inactive: Inactive {
+        inactive: Some(Inactive {
             made: answer(201, json!({"id": "2", "active": false})),
             before: Some(refused()),
             activated: Some(answer(200, json!({}))),
             after: Some(entered()),
-        },
+        }),
         update: Some(Updated {
             before: page(&["A"]),
             old: "A".into(),
@@ -89,12 +89,13 @@ fn a_second_account_a_refusal_and_an_empty_profile_are_broken() {
 fn an_inactive_user_who_signs_in_is_broken_and_the_control_must_hold() {
     let call = |change: &dyn Fn(&mut Inactive)| {
         let mut seen = good();
-        change(&mut seen.inactive);
+        change(seen.inactive.as_mut().unwrap());
         nobody_signs_in_before_activation(&seen).call
     };
     assert_eq!(call(&|user| user.before = Some(entered())), Call::Broken);
     assert_eq!(call(&|user| user.after = Some(refused())), Call::Undecided);
     assert_eq!(call(&|user| user.made = error(400, "")), Call::Undecided);
+    assert_eq!(nobody_signs_in_before_activation(&Seen { inactive: None, ..good() }).call, Call::NotApplicable);
 }
 
 #[test]
@@ -131,8 +132,27 @@ fn an_account_that_nobody_can_manage_is_broken() {
         change(&mut seen.unknown);
         a_user_made_by_a_sign_in_is_managed(&seen).call
     };
-    assert_eq!(call(&|user| user.attempt = refused()), Call::Pass);
+    assert_eq!(call(&|user| (user.attempt, user.id, user.deactivated) = (refused(), String::new(), None)), Call::Pass);
     assert_eq!(call(&|user| user.id.clear()), Call::Broken);
+    // An account that waits for approval counts, and must be managed too.
+    assert_eq!(call(&|user| user.attempt = refused()), Call::Pass);
+    let active = answer(200, json!({"active": true}));
+    let waits = |user: &mut Unknown| (user.attempt, user.deactivated.as_mut().unwrap().1) = (refused(), active.clone());
+    assert_eq!(call(&waits), Call::Broken);
+    assert_eq!(call(&|user| user.deactivated.as_mut().unwrap().1 = answer(200, json!({}))), Call::Undecided);
     assert_eq!(call(&|user| (user.id.clear(), user.found[0] = error(503, "")).1), Call::Undecided);
     assert_eq!(call(&|user| user.deactivated.as_mut().unwrap().1 = answer(200, json!({"active": true}))), Call::Broken);
+}
+
+#[test]
+fn a_search_that_finds_nobody_ever_shows_no_hidden_account() {
+    let mut seen = good();
+    seen.unknown.id.clear();
+    seen.created.found[0] = list(&[]);
+    assert_eq!(a_user_made_by_a_sign_in_is_managed(&seen).call, Call::Undecided);
+}
+
+#[test]
+fn nothing_is_said_of_a_name_that_was_not_changed() {
+    assert_eq!(a_sign_in_does_not_overwrite(&Seen { stale: None, ..good() }).call, Call::Undecided);
 }

@@ -2,21 +2,15 @@
 
 use super::Seen;
 use super::mechanisms::{Kind, Mechanism};
+use crate::counterpart::scim_client::Answer;
 use crate::model::verdict::Findings;
 use crate::model::{ExchangeId, Judgement};
 use crate::suites::account_blocks::{alive, signed_in};
-use crate::suites::scim_blocks::{Ended, cite, is_active, says_nothing, told};
+use crate::suites::scim_blocks::{Ended, cite, is_active, is_limit, says_nothing, told};
 
-/// Mechanisms that no key of the target file describes.
-const UNKNOWN: &str = "personal access tokens, SSH keys and device credentials are not examined";
-
-fn way(ended: Ended) -> &'static str {
-    match ended {
-        Ended::Patch => "PATCH of active to false",
-        Ended::Put => "PUT with active false",
-        Ended::Delete => "DELETE",
-    }
-}
+/// Mechanisms that no key of the target file describes: nothing shows that they end, or that there are none.
+const UNKNOWN: &str = "personal access tokens, SSH keys and device credentials: not examined; where there are none, a statement of the \
+                       operator says so";
 
 /// The user was signed in, and is suspended by the records; else why nothing can be concluded.
 fn suspended(seen: &Seen) -> Result<&'static str, Judgement> {
@@ -26,7 +20,7 @@ fn suspended(seen: &Seen) -> Result<&'static str, Judgement> {
     }
     let cites: Vec<ExchangeId> = seen.answers.iter().map(|answer| answer.cite.clone()).collect();
     let none = || Judgement::undecided("no way to suspend or delete the user works").cite(&cites);
-    seen.ended.map(way).ok_or_else(none)
+    seen.ended.map(Ended::word).ok_or_else(none)
 }
 
 /// Controls: the other user's session goes on, and the other user can sign in.
@@ -71,19 +65,7 @@ fn sign_in_fails(found: &mut Findings, seen: &Seen) {
 pub fn one_way_ends_access(seen: &Seen) -> Judgement {
     let way = match (suspended(seen), seen.ended) {
         (Ok(way), _) => way,
-        (Err(_), None) if seen.before.signed_in() => {
-            let mut found = Findings::new();
-            for answer in seen.answers.iter().filter(|answer| !answer.ok() || is_active(answer) == Some(true)) {
-                if says_nothing(answer) {
-                    found.undecided(told(answer), cite(answer));
-                } else {
-                    found.broken(told(answer), cite(answer));
-                }
-            }
-            let judgement = found.conclude("");
-            let reason = format!("no way to suspend or delete the user works: {}", judgement.reason);
-            return Judgement { reason, ..judgement };
-        }
+        (Err(_), None) if seen.before.signed_in() => return no_way(seen),
         (Err(judgement), _) => return judgement,
     };
     let mut found = Findings::new();
@@ -91,6 +73,29 @@ pub fn one_way_ends_access(seen: &Seen) -> Judgement {
     sign_in_fails(&mut found, seen);
     others_stay(&mut found, seen);
     found.conclude(format!("{way} works; the session ended after {} ms and a sign-in is refused", seen.session.after_ms))
+}
+
+/// Nothing ended the access by what the application says of the account.
+fn no_way(seen: &Seen) -> Judgement {
+    let mut found = Findings::new();
+    // One way is enough: one that could not be judged leaves the demand open.
+    let open = |answer: &Answer| says_nothing(answer) || is_limit(answer);
+    let unsure = seen.answers.iter().any(open);
+    for answer in &seen.answers {
+        if open(answer) {
+            found.undecided(told(answer), cite(answer));
+        } else if !unsure && (!answer.ok() || is_active(answer) == Some(true)) {
+            found.broken(told(answer), cite(answer));
+        }
+    }
+    match seen.answers.last() {
+        None => found.broken("no command that ends access is announced", &[]),
+        // Nothing was refused, and nothing tells whether the user is active.
+        Some(last) => found.undecided(format!("the record does not tell that the user is inactive: {}", told(last)), cite(last)),
+    }
+    let judgement = found.conclude("");
+    let reason = format!("no way to suspend or delete the user works: {}", judgement.reason);
+    Judgement { reason, ..judgement }
 }
 
 /// al1.app.session-ends
@@ -112,7 +117,7 @@ pub fn suspended_users_cannot_sign_in(seen: &Seen) -> Judgement {
     }
     let mut found = Findings::new();
     sign_in_fails(&mut found, seen);
-    if seen.ended != Some(Ended::Delete) && seen.record.ok() && seen.record.active() == Some(true) {
+    if seen.record.ok() && seen.record.active() == Some(true) {
         found.broken("the sign-in made the suspended user active again", cite(&seen.record));
     }
     found.conclude(format!("refused ({}); another user and the user after reactivation can sign in", seen.again.describe()))
@@ -134,8 +139,9 @@ pub fn every_mechanism_ends(seen: &Seen) -> Judgement {
             found.undecided(format!("{}: not examined, app.tokens names none", kind.word()), &[]);
         }
     }
+    found.undecided(UNKNOWN, &[]);
     others_stay(&mut found, seen);
-    found.conclude(format!("{}; {UNKNOWN}", table.join("; ")))
+    found.conclude(table.join("; "))
 }
 
 fn judge_end(found: &mut Findings, one: &Mechanism) {
@@ -156,7 +162,13 @@ pub fn old_access_stays_dead(seen: &Seen) -> Judgement {
         return judgement;
     }
     let Some(reactivated) = &seen.reactivated else {
-        return Judgement::undecided("the user was deleted: there is nothing to reactivate");
+        let unsure = seen.answers.iter().any(says_nothing);
+        let way = seen.ended.map(Ended::word).unwrap_or_default();
+        return if seen.final_end && !unsure {
+            Judgement::not_applicable(format!("{way} ended the access, and nothing makes that user active again"))
+        } else {
+            Judgement::undecided(format!("{way} ended the access, and the user could not be reactivated"))
+        };
     };
     let mut found = Findings::new();
     if !reactivated.ok() || reactivated.active() == Some(false) {
@@ -183,6 +195,10 @@ pub fn old_access_stays_dead(seen: &Seen) -> Judgement {
             Some(false) => found.saw(&look.cites),
             None => found.undecided(format!("the idle browser: {}", look.describe()), &look.cites),
         }
+    }
+    let idle = seen.idle_after.as_ref().filter(|_| seen.idle.signed_in()).and_then(alive);
+    if dead.is_empty() && idle.is_none() {
+        found.undecided("nothing that worked before the suspension was tried after the reactivation", &[]);
     }
     found.conclude(format!("refused after the reactivation: {}", dead.join(", ")))
 }

@@ -121,6 +121,11 @@ impl Artefacts {
                 let (works, cites) = self.works(stage, visitor, kind, "after the suspension").await?;
                 let mechanism = &mut self.mechanisms[place];
                 (mechanism.during, mechanism.after_ms, mechanism.cites) = (works, elapsed_ms(since), cites);
+                if (kind, works) == (Kind::RefreshToken, Some(true)) {
+                    // The access token that it brought is one more to be refused.
+                    let access = self.mechanisms.iter_mut().filter(|one| one.kind == Kind::AccessToken);
+                    access.for_each(|one| one.during = None);
+                }
             }
             let over = self.mechanisms.iter().all(|one| one.during == Some(false) || one.before != Some(true));
             if over || asked >= since + limit {

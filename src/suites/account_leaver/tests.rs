@@ -32,6 +32,7 @@ fn good() -> Seen {
         reactivated: Some(answer(200, json!({"active": true}))),
         after: Some(entered()),
         idle_after: Some(gone()),
+        final_end: false,
     }
 }
 
@@ -44,7 +45,12 @@ fn calls(seen: &Seen) -> [Call; 5] {
 
 #[test]
 fn a_user_whose_access_ends_for_good_passes_everything() {
-    assert_eq!(calls(&good()), [Call::Pass; 5]);
+    // Mechanisms that nothing can examine stay open until the operator says that there are none.
+    let (pass, open) = (Call::Pass, Call::Undecided);
+    assert_eq!(calls(&good()), [pass, pass, open, pass, pass]);
+    assert!(every_mechanism_ends(&good()).reason.contains("SSH keys"));
+    let by_command = Seen { ended: Some(Ended::Suspend), ..good() };
+    assert_eq!(calls(&by_command), [pass, pass, open, pass, pass]);
 }
 
 #[test]
@@ -54,6 +60,10 @@ fn who_could_not_sign_in_or_be_suspended_decides_nothing_but_the_ways() {
     assert_eq!(one_way_ends_access(&none(vec![error(400, "invalidPath"), error(405, "")])).call, Call::Broken);
     assert_eq!(one_way_ends_access(&none(vec![answer(200, json!({"active": true}))])).call, Call::Broken);
     assert_eq!(one_way_ends_access(&none(vec![error(403, "")])).call, Call::Undecided);
+    // One of several ways that could not be judged leaves it open; a record that tells no state decides nothing either.
+    assert_eq!(one_way_ends_access(&none(vec![error(503, ""), error(405, "")])).call, Call::Undecided);
+    assert_eq!(one_way_ends_access(&none(vec![answer(200, json!({})), answer(200, json!({}))])).call, Call::Undecided);
+    assert_eq!(one_way_ends_access(&none(Vec::new())).call, Call::Broken);
     assert_eq!(sessions_end(&none(vec![error(400, "")])).call, Call::Undecided);
 }
 
@@ -87,6 +97,7 @@ fn each_mechanism_counts_and_those_without_a_probe_leave_the_demand_open() {
     seen.mechanisms.pop();
     let judgement = every_mechanism_ends(&seen);
     assert!(judgement.call == Call::Undecided && judgement.reason.contains("not examined"), "{}", judgement.reason);
+    assert!(judgement.reason.contains("refresh token"), "{}", judgement.reason);
     seen = good();
     seen.mechanisms[1].before = Some(false);
     assert_eq!(every_mechanism_ends(&seen).call, Call::Undecided);
@@ -99,5 +110,11 @@ fn what_a_reactivation_revives_is_broken() {
     assert_eq!(old_access_stays_dead(&seen).call, Call::Broken);
     assert_eq!(old_access_stays_dead(&Seen { idle_after: Some(entered().look), ..good() }).call, Call::Broken);
     assert_eq!(old_access_stays_dead(&Seen { after: Some(refused()), ..good() }).call, Call::Undecided);
+    let untried = Seen { mechanisms: Vec::new(), idle: refused(), ..good() };
+    assert_eq!(old_access_stays_dead(&untried).call, Call::Undecided);
     assert_eq!(old_access_stays_dead(&Seen { reactivated: None, ..good() }).call, Call::Undecided);
+    let gone = Seen { reactivated: None, final_end: true, ended: Some(Ended::Erase), ..good() };
+    assert_eq!(old_access_stays_dead(&gone).call, Call::NotApplicable);
+    let unsure = Seen { answers: vec![error(503, "")], ..gone };
+    assert_eq!(old_access_stays_dead(&unsure).call, Call::Undecided);
 }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::counterpart::command_issuer;
 use crate::counterpart::scim_client::Answer;
 use crate::stage::Stage;
 use crate::suite::Obstacle;
+use crate::suites::account_drive::{Drive, record};
 use crate::suites::scim_blocks::read;
 
 /// A role by what it is called.
@@ -54,11 +56,23 @@ impl Exposed {
     }
 }
 
-/// Reads the roles.
+/// The roles that the answer to the metadata command names.
+pub fn by_metadata(metadata: &command_issuer::Answer) -> Exposed {
+    let named = metadata.members.get("roles").and_then(Value::as_array).into_iter().flatten();
+    let text = |role: &Value, name: &str| role[name].as_str().unwrap_or_default().to_owned();
+    let role = |role: &Value| Role { display: text(role, "display"), ..Role::named(&text(role, "id")) };
+    let roles: Vec<Role> = named.map(role).filter(|role| !role.value.is_empty()).collect();
+    Exposed { list: record(metadata), roles, ..Exposed::default() }
+}
+
+/// Reads the roles, where what drives accounts exposes them.
 ///
 /// # Errors
 /// There is no service provider, or no token for it.
-pub async fn exposed(stage: &Stage) -> Result<Exposed, Obstacle> {
+pub async fn exposed(stage: &Stage, drive: &Drive<'_>) -> Result<Exposed, Obstacle> {
+    if let Some(desk) = drive.desk() {
+        return Ok(by_metadata(&desk.metadata));
+    }
     let list = read(stage, "the roles", "/Roles").await?;
     let schemas = stage.scim_documents().await?.schemas.clone();
     let mut roles: Vec<Role> = list.resources().iter().filter_map(role).collect();
@@ -107,6 +121,13 @@ mod tests {
             json!({"id": crate::counterpart::scim_client::USER, "attributes": [{"name": "roles", "subAttributes": [value]}]});
         assert_eq!(schema_values(&json!({"Resources": [user]})), ["editor", "auditor"]);
         assert!(schema_values(&Value::Null).is_empty());
+    }
+
+    #[test]
+    fn roles_come_from_the_metadata_where_commands_drive() {
+        let members = json!({"roles": [{"id": "r", "display": "R"}, {"display": "nameless"}]}).as_object().cloned().unwrap();
+        let exposed = by_metadata(&command_issuer::Answer { status: 200, members, ..command_issuer::Answer::default() });
+        assert_eq!(exposed.roles, [Role { display: "R".into(), ..Role::named("r") }]);
     }
 
     #[test]

@@ -90,7 +90,9 @@ fn a_role_that_stays_is_broken() {
     let call = |change: &dyn Fn(&mut Course)| a_removed_role_is_gone(&with(change)).call;
     assert_eq!(call(&|course| course.off = shows(&["Editor"])), Call::Broken);
     assert_eq!(call(&|course| course.cleared = course.stored.clone()), Call::Broken);
-    assert_eq!(call(&|course| course.off.live_ms = None), Call::Doubtful);
+    let kept = Effect { live: page(&["Editor"]), live_ms: None, ..shows(&[]) };
+    assert_eq!(call(&|course| course.off = kept.clone()), Call::Doubtful);
+    assert_eq!(call(&|course| course.off.live_ms = Some(LATE_MS + 1)), Call::Doubtful);
     assert_eq!(call(&|course| course.on = shows(&[])), Call::Undecided);
     assert_eq!(call(&|course| course.before = refused()), Call::Undecided);
 }

@@ -2,15 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::script;
+use super::{Ground, script};
 use crate::counterpart::scim_client::Answer;
 use crate::stage::Stage;
 use crate::stage::oracle::Look;
 use crate::stage::surface::Played;
 use crate::stage::visitor::Visitor;
 use crate::suite::Obstacle;
-use crate::suites::account_blocks::account;
-use crate::suites::scim_blocks::{Ended, end_access};
+use crate::suites::scim_blocks::Ended;
 
 /// The scripts.
 const WAYS: [&str; 2] = ["local-login", "password-reset"];
@@ -38,20 +37,21 @@ pub struct Around {
 }
 
 /// Tries each declared way for an active user and for the same user when suspended.
-pub async fn play(stage: &Stage) -> Result<Option<Bypass>, Obstacle> {
+pub async fn play(ground: &Ground<'_>) -> Result<Option<Bypass>, Obstacle> {
+    let stage = ground.stage;
     let declared = |name: &&str| script(stage, name, "al1.app.no-bypass-signin").is_some();
     let names: Vec<&str> = WAYS.into_iter().filter(declared).collect();
     if names.is_empty() {
         return Ok(None);
     }
-    let (user, who) = account(stage, "surface-suspended", true).await?;
+    let (user, who) = ground.drive.account("surface-suspended", true).await?;
     let values = [("user_name", user.user_name.as_str()), ("email", &who.email), ("id", &user.id), ("value", &who.name)];
     let mut seen = Bypass::default();
     for name in &names {
         let before = tried(stage, name, &values, "before the suspension").await?;
         seen.ways.push(Around { name: (*name).to_owned(), before, after: None });
     }
-    (seen.ended, seen.answers) = end_access(stage, &user.id).await?;
+    (seen.ended, seen.answers) = ground.drive.end(&user).await?;
     if seen.ended.is_some() {
         for around in &mut seen.ways {
             around.after = Some(tried(stage, &around.name.clone(), &values, "after the suspension").await?);

@@ -1,19 +1,16 @@
 //! Roles, given locally.
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Admin, Done, act, script};
-use crate::counterpart::provider::Script;
+use super::{Done, Ground, act, script};
+use crate::counterpart::provider::{self, Script};
 use crate::counterpart::scim_client::{Answer, add};
-use crate::stage::Stage;
 use crate::stage::visitor::Attempt;
 use crate::suite::Obstacle;
-use crate::suites::account_blocks::{Texts, account, pause, read_page};
+use crate::suites::account_blocks::{Texts, read_page};
 use crate::suites::account_roles::exposed::{Role, exposed};
-use crate::suites::scim_blocks::{patch, read};
+use crate::suites::scim_blocks::patch;
 
 /// A role that somebody gives on the application's own pages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +21,8 @@ pub struct LocalRole {
     pub assigned: Option<(Role, Answer)>,
     /// The user before.
     pub before: Answer,
+    /// The roles that the page shows before; `None` where no page is declared.
+    pub shown_before: Option<Texts>,
     /// What was played.
     pub script: Done,
     /// The user afterwards.
@@ -35,37 +34,41 @@ pub struct LocalRole {
 }
 
 /// A role for a user who holds none.
-pub async fn unassigned(stage: &Stage, admin: &Admin) -> Result<Option<LocalRole>, Obstacle> {
+pub async fn unassigned(ground: &Ground<'_>) -> Result<Option<LocalRole>, Obstacle> {
+    let stage = ground.stage;
     let Some(surface) = script(stage, "local-role-edit", "al2.app.mapping-not-client-supplied") else { return Ok(None) };
     let mapped = stage.world.target.lifecycle.mapping.first().map(|one| Role::named(&one.role));
-    let Some(role) = mapped.or(exposed(stage).await?.assignable().first().cloned()) else { return Ok(None) };
-    played(stage, admin, surface, "surface-no-role", role, None).await.map(Some)
+    let Some(role) = mapped.or(exposed(stage, ground.drive).await?.assignable().first().cloned()) else { return Ok(None) };
+    played(ground, surface, "surface-no-role", role, None).await.map(Some)
 }
 
 /// A role for a user who holds another one by the identity service.
-pub async fn assigned(stage: &Stage, admin: &Admin) -> Result<Option<LocalRole>, Obstacle> {
-    let Some(surface) = script(stage, "local-role-edit", "al3.app.local-role-change-refused") else { return Ok(None) };
-    let roles = exposed(stage).await?.assignable();
+pub async fn assigned(ground: &Ground<'_>) -> Result<Option<LocalRole>, Obstacle> {
+    let Some(surface) = script(ground.stage, "local-role-edit", "al3.app.local-role-change-refused") else { return Ok(None) };
+    let roles = exposed(ground.stage, ground.drive).await?.assignable();
     let [own, other, ..] = roles.as_slice() else { return Ok(None) };
-    played(stage, admin, surface, "surface-role", other.clone(), Some(own.clone())).await.map(Some)
+    played(ground, surface, "surface-role", other.clone(), Some(own.clone())).await.map(Some)
 }
 
 async fn played(
-    stage: &Stage,
-    admin: &Admin,
+    ground: &Ground<'_>,
     surface: &crate::model::target::Surface,
     label: &str,
     role: Role,
     own: Option<Role>,
 ) -> Result<LocalRole, Obstacle> {
-    let (user, who) = account(stage, label, false).await?;
+    let stage = ground.stage;
+    let (user, who) = ground.drive.account(label, false).await?;
     let mut seen = LocalRole { role, ..LocalRole::default() };
     if let Some(own) = own {
-        let roles = json!([{"value": own.value}]);
-        let change = patch(stage, "a role is assigned", &user.path(), &[add("roles", roles)]).await?;
+        let change = match ground.drive.maintain(&user, "roles", json!([own.value])).await {
+            Some(change) => change,
+            None => patch(stage, "a role is assigned", &user.path(), &[add("roles", json!([{"value": own.value}]))]).await?,
+        };
         seen.assigned = Some((own, change));
     }
-    seen.before = read(stage, "the user before a role is given locally", &user.path()).await?;
+    seen.before = ground.drive.read("the user before a role is given locally", &user).await?;
+    seen.shown_before = page(ground, &who, "roles before one is given locally").await?.map(|(_, shown)| shown);
     let values = [
         ("user_name", user.user_name.as_str()),
         ("email", &who.email),
@@ -73,17 +76,21 @@ async fn played(
         ("id", &user.id),
         ("value", &seen.role.value),
     ];
-    seen.script = act(stage, admin, Some(&who), surface, &values, "local-role-edit").await?;
+    seen.script = act(ground, Some(&who), surface, &values, "local-role-edit").await?;
     if seen.script.played.is_none() {
         return Ok(seen);
     }
-    // What is pushed elsewhere needs a moment; a sign-in comes after it.
-    stage.wait_until(Instant::now() + pause(stage), "a role given locally to take effect").await;
-    seen.after = read(stage, "the user after a role was given locally", &user.path()).await?;
-    if let Some(page) = &stage.world.target.accounts.roles {
-        let (visitor, attempt) = stage.attempt(Script::of(&who), "user to whom a role was given locally").await?;
-        seen.shown = Some(read_page(stage, &visitor, page, "roles after one was given locally").await?);
-        seen.attempt = Some(attempt);
+    seen.after = ground.drive.read("the user after a role was given locally", &user).await?;
+    if let Some((attempt, shown)) = page(ground, &who, "roles after one was given locally").await? {
+        (seen.attempt, seen.shown) = (Some(attempt), Some(shown));
     }
     Ok(seen)
+}
+
+/// The roles that a page shows to the user after a new sign-in; none where no page is declared.
+async fn page(ground: &Ground<'_>, who: &provider::Subject, step: &str) -> Result<Option<(Attempt, Texts)>, Obstacle> {
+    let Some(page) = &ground.stage.world.target.accounts.roles else { return Ok(None) };
+    let (visitor, attempt) = ground.stage.attempt(Script::of(who), step).await?;
+    let shown = read_page(ground.stage, &visitor, page, step).await?;
+    Ok(Some((attempt, shown)))
 }

@@ -15,12 +15,12 @@ fn played(status: u16) -> Played {
 }
 
 fn done(status: u16) -> Done {
-    Done { actor: Some(entered()), played: Some(played(status)) }
+    Done { admin: true, actor: Some(entered()), played: Some(played(status)) }
 }
 
 fn stopped(status: u16) -> Done {
     let played = Played { complete: false, stopped: "no element matches".into(), ..played(status) };
-    Done { actor: Some(entered()), played: Some(played) }
+    Done { admin: true, actor: Some(entered()), played: Some(played) }
 }
 
 fn list(names: &[&str]) -> Answer {
@@ -29,27 +29,37 @@ fn list(names: &[&str]) -> Answer {
 }
 
 fn nobody(script: Done) -> Made {
-    Made { script, name: "u@x.test".into(), before: list(&[]), after: vec![list(&[]), error(400, "invalidFilter")] }
+    let unknown = error(400, "invalidFilter");
+    let (after, control) = (vec![list(&[]), unknown.clone()], vec![list(&["known@x.test"]), unknown]);
+    Made { script, name: "u@x.test".into(), before: list(&[]), after, control, known: "known@x.test".into() }
 }
 
 #[test]
 fn a_user_that_exists_afterwards_is_broken_and_a_script_that_stops_shows_nothing() {
-    let call = |made: Made| administrators_create_nobody(&Seen { create: Some(made), ..Seen::default() }).call;
+    let seen = |made: Made| Seen { create: Some(made), office: Some(played(200)), ..Seen::default() };
+    let call = |made: Made| administrators_create_nobody(&seen(made)).call;
     assert_eq!(call(nobody(done(403))), Call::Pass);
     assert_eq!(call(nobody(stopped(403))), Call::Pass);
+    // A refusal of somebody who may be no administrator, or of an address that may be wrong, shows nothing.
+    let plain = Seen { office: None, ..seen(nobody(stopped(403))) };
+    assert_eq!(administrators_create_nobody(&plain).call, Call::Undecided);
+    assert_eq!(call(nobody(stopped(404))), Call::Undecided);
+    // A search that finds nobody ever shows no absence.
+    assert_eq!(call(Made { control: vec![list(&[])], ..nobody(done(403)) }), Call::Undecided);
+    assert_eq!(call(Made { after: Vec::new(), ..nobody(done(403)) }), Call::Undecided);
     assert_eq!(call(nobody(stopped(200))), Call::Undecided);
-    assert_eq!(call(nobody(Done { actor: Some(refused()), played: None })), Call::Undecided);
+    assert_eq!(call(nobody(Done { admin: true, actor: Some(refused()), played: None })), Call::Undecided);
     assert_eq!(call(Made { after: vec![list(&["U@x.test"])], ..nobody(done(200)) }), Call::Broken);
     assert_eq!(call(Made { after: vec![list(&["other@x.test"])], ..nobody(done(403)) }), Call::Pass);
     assert_eq!(call(Made { after: vec![error(503, "")], ..nobody(done(403)) }), Call::Undecided);
     assert_eq!(administrators_create_nobody(&Seen::default()).call, Call::NotConfigured);
     let signup =
-        Made { script: Done { actor: None, played: Some(Played { at_provider: true, ..played(200) }) }, ..nobody(done(0)) };
+        Made { script: Done { admin: false, actor: None, played: Some(Played { at_provider: true, ..stopped(200).played.unwrap() }) }, ..nobody(done(0)) };
     assert_eq!(nobody_signs_up(&Seen { signup: Some(signup), ..Seen::default() }).call, Call::Pass);
 }
 
 fn edited(script: Done, value: &str, after: Answer) -> Edited {
-    Edited { script, value: value.into(), before: answer(200, json!({"active": true})), after }
+    Edited { script, value: value.into(), before: answer(200, json!({"active": true})), after, control: None }
 }
 
 #[test]
@@ -62,9 +72,22 @@ fn what_is_changed_locally_is_broken() {
     assert_eq!(delete(answer(200, json!({"active": true}))), Call::Pass);
     assert_eq!(delete(answer(200, json!({"active": false}))), Call::Broken);
     assert_eq!(delete(error(404, "")), Call::Broken);
+    assert_eq!(delete(answer(200, json!({}))), Call::Undecided);
     let group = |after| groups_are_not_edited(&Seen { group: Some(edited(done(403), "1", after)), ..Seen::default() }).call;
     assert_eq!(group(answer(200, json!({"displayName": "g"}))), Call::Pass);
     assert_eq!(group(answer(200, json!({"members": [{"value": "1"}]}))), Call::Broken);
+}
+
+#[test]
+fn a_record_that_does_not_show_the_identity_services_own_change_shows_no_absence() {
+    let edit = |control: Answer| {
+        let control = Some(("provisioned".to_owned(), control));
+        let edited = Edited { control, ..edited(done(403), "new", answer(200, json!({"displayName": "old"}))) };
+        profiles_are_not_edited(&Seen { edit: Some(edited), ..Seen::default() }).call
+    };
+    assert_eq!(edit(answer(200, json!({"displayName": "provisioned"}))), Call::Pass);
+    assert_eq!(edit(answer(200, json!({"displayName": "old"}))), Call::Undecided);
+    assert_eq!(edit(error(503, "")), Call::Undecided);
 }
 
 fn local(assigned: bool) -> LocalRole {
@@ -74,6 +97,7 @@ fn local(assigned: bool) -> LocalRole {
         role: Role::named("editor"),
         assigned: assigned.then(|| (Role::named("auditor"), answer(200, json!({})))),
         before: answer(200, json!({"roles": roles.clone()})),
+        shown_before: Some(page(&[])),
         script: done(403),
         after: answer(200, json!({"roles": roles})),
         attempt: Some(entered()),
@@ -87,12 +111,17 @@ fn a_role_that_somebody_gave_locally_is_broken_in_data_and_in_effect() {
     assert_eq!(given(local(false)), Call::Pass);
     assert_eq!(given(LocalRole { shown: Some(page(&["Editor"])), ..local(false) }), Call::Broken);
     assert_eq!(given(LocalRole { shown: None, ..local(false) }), Call::Undecided);
+    // A role that was there before was given by somebody else.
+    let had = LocalRole { shown_before: Some(page(&["editor"])), shown: Some(page(&["editor"])), ..local(false) };
+    assert_eq!(given(had), Call::Undecided);
     assert_eq!(given(LocalRole { attempt: Some(refused()), ..local(false) }), Call::Undecided);
     let changed = |role: LocalRole| roles_are_not_changed(&Seen { assigned: Some(role), ..Seen::default() }).call;
     assert_eq!(changed(local(true)), Call::Pass);
     let both = json!({"roles": [{"value": "auditor"}, {"value": "editor"}]});
     assert_eq!(changed(LocalRole { after: answer(200, both), ..local(true) }), Call::Broken);
     assert_eq!(changed(LocalRole { after: answer(200, json!({})), ..local(true) }), Call::Broken);
+    // A page that does not show the role of the identity service would not show the other one either.
+    assert_eq!(changed(LocalRole { shown: Some(page(&[])), ..local(true) }), Call::Undecided);
     assert_eq!(changed(LocalRole { assigned: Some((Role::named("auditor"), error(400, ""))), ..local(true) }), Call::Undecided);
 }
 

@@ -60,6 +60,7 @@ impl Scenario for Later {
     const TITLE: &'static str = "sends an asynchronous command and waits for its result";
     const BROWSER: bool = false;
     const PROVIDER: bool = true;
+    const WAITS_S: u64 = LIMIT_S;
     const CHECKS: &'static [Check<Seen>] = CHECKS;
 
     async fn play(stage: &Stage) -> std::result::Result<Seen, Obstacle> {

@@ -154,7 +154,7 @@ impl Scenario for SignIns {
             desk.account("cmd-joiner").await?
         };
         seen.sub = who.sub.clone();
-        let user = person(stage, &desk, &who)?;
+        let user = desk.person(&who)?;
         if stage.wants("al2.app.cmd-groups-claim") && desk.supports("maintain") {
             match stage.world.target.lifecycle.mapping.first() {
                 Some(row) => {
@@ -188,21 +188,6 @@ impl Scenario for SignIns {
     }
 }
 
-/// The account as a user of the suite's provider.
-fn person(stage: &Stage, desk: &Desk<'_>, who: &Account) -> Result<Subject, Obstacle> {
-    let app = &stage.app()?.app;
-    let declared = app.users.iter().find(|user| user.sub == who.sub && !who.made);
-    let claims = desk.claims(who);
-    let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Subject {
-        sub: who.sub.clone(),
-        email: declared.map_or_else(|| claim("email"), |user| user.email.clone()),
-        email_verified: true,
-        name: declared.map_or_else(|| claim("name"), |user| user.name.clone()),
-        tenant: app.tenant.clone(),
-    })
-}
-
 async fn join(stage: &Stage, desk: &Desk<'_>) -> Result<(Account, Joiner), Obstacle> {
     let mut who = desk.somebody("cmd-joiner");
     let mut joiner = Joiner { claims: desk.claims(&who), ..Joiner::default() };
@@ -216,7 +201,7 @@ async fn join(stage: &Stage, desk: &Desk<'_>) -> Result<(Account, Joiner), Obsta
         joiner.after = Some(desk.audit(&who).await);
     }
     if joiner.activate.accepted() {
-        let (_, attempt) = stage.attempt(Script::of(&person(stage, desk, &who)?), "first sign-in after activate").await?;
+        let (_, attempt) = stage.attempt(Script::of(&desk.person(&who)?), "first sign-in after activate").await?;
         joiner.sign_in = Some(attempt);
     }
     Ok((who, joiner))

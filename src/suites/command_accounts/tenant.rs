@@ -77,6 +77,7 @@ impl Scenario for Tenant {
     const TITLE: &'static str = "lists the accounts of a tenant by commands, and suspends a disposable tenant";
     const BROWSER: bool = false;
     const PROVIDER: bool = true;
+    const WAITS_S: u64 = REFRESH_S;
     const CHECKS: &'static [Check<Seen>] = checks::ALL;
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {

@@ -89,7 +89,7 @@ impl<'a> Course<'a> {
         if world.target.hooks.contains_key("delete-user") {
             self.undo_later("delete-user", &user, &[]);
         } else {
-            self.stage.note(format!("hooks.delete-user is not configured: {} stays in the directory", user.name));
+            self.stage.leave(format!("hooks.delete-user is not configured: {} stays in the directory", user.name));
         }
         Ok(user)
     }
