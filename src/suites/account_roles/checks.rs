@@ -3,7 +3,7 @@
 use super::{Course, Seen};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
-use crate::suites::account_blocks::signed_in;
+use crate::suites::account_blocks::{Texts, signed_in};
 use crate::suites::scim_blocks::{cite, prepared, told};
 
 /// Milliseconds after which a removal is late in a live session.
