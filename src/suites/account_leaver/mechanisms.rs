@@ -124,7 +124,7 @@ impl Artefacts {
                 if (kind, works) == (Kind::RefreshToken, Some(true)) {
                     // The access token that it brought is one more to be refused.
                     let access = self.mechanisms.iter_mut().filter(|one| one.kind == Kind::AccessToken);
-                    access.for_each(|one| one.during = None);
+                    access.filter(|one| one.during == Some(false)).for_each(|one| one.during = None);
                 }
             }
             let over = self.mechanisms.iter().all(|one| one.during == Some(false) || one.before != Some(true));
