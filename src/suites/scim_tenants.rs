@@ -75,6 +75,10 @@ impl Scenario for Tenants {
             // What our own list of things to remove knows must not hear of this DELETE.
             seen.touched.push((what.into(), stage.scim_send(&format!("{what} by the wrong client"), call).await?));
         }
+        if let Ok(own) = stage.scim_sentinel().await {
+            let call = Call::get(format!("/Users/{}", own.id()));
+            seen.own_user = stage.scim_send("a user of the own tenant by the same client", call).await?;
+        }
         seen.own_group =
             stage.scim_send("a group of the own tenant", Call::post("/Groups", &group(&world.name("own tenant")))).await?;
         if !seen.own_group.id().is_empty() {
@@ -105,8 +109,9 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
     }
     // The control: the wrong client is refused for whom it asks about, not for its token.
     if !seen.searched.ok() || !seen.own_user.ok() {
-        let why = format!("the first tenant's client cannot work in its own tenant: {}", seen.searched.describe());
-        return Judgement::undecided(why).cite(&at(&seen.searched));
+        let control = if seen.searched.ok() { &seen.own_user } else { &seen.searched };
+        let why = format!("the first tenant's client cannot work in its own tenant: {}", control.describe());
+        return Judgement::undecided(why).cite(&at(control));
     }
     let mut found = Findings::new();
     for (what, answer) in &seen.touched {
