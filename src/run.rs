@@ -68,7 +68,7 @@ pub async fn run(
     let (scenarios, interrupted) = play(plan, &world, jobs, &events, stop).await;
     let undo = Stage::new(world.clone(), "clean-up");
     if tokio::time::timeout(UNDO_LIMIT, undo.undo_all()).await.is_err() {
-        undo.leave("not everything could be removed or undone at the target in time");
+        undo.leave("not everything could be removed in time; the next run of this target removes the rest with --sweep");
     }
     world.agent.close().await;
 

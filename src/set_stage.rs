@@ -254,6 +254,7 @@ impl Set {
             inbox: Inbox::new(front.addr, ca.der().to_vec(), arrivals),
             commands: Default::default(),
             journal: Journal::new(setting.journal.clone()),
+            named: Default::default(),
             guests: Default::default(),
             left: Mutex::default(),
             undo: Mutex::new(Vec::new()),
@@ -261,6 +262,10 @@ impl Set {
         let world = Arc::new(world);
         if !setting.sweep.is_empty() {
             Stage::new(world.clone(), "clean-up").sweep(&setting.sweep).await;
+        }
+        if let Some(app) = world.app.as_ref().filter(|_| sign_in.contains(&Role::App)) {
+            let stage = Stage::new(world.clone(), "clean-up");
+            app.users.iter().for_each(|who| stage.guest(who));
         }
         let set = Set { world, _callback: callback, _front: front };
         if sign_in.contains(&Role::App)

@@ -241,8 +241,13 @@ fn attestations() -> BTreeMap<String, Attestation> {
             "sl2.app.delivery-binding-declared",
             "Provider Commands, Back-Channel Logout and Global Token Revocation are all served.",
         ),
+        (
+            "al1.app.access-mechanisms",
+            "There are no personal access tokens, no SSH keys and no device credentials: sessions and tokens are all there is.",
+        ),
         ("al1.app.rate-limit-all-endpoints", "Beyond a number of requests in a second the whole SCIM interface answers 429."),
         ("al1.app.audit-log", "Every change that SCIM asks for is logged with its outcome, at /admin/log."),
+        ("al3.app.roles-complete", "The role operator exists, and nobody can assign it: commands do not name it."),
         ("al3.app.privileged-role-guarded", "No role makes an administrator; who is one is configured at the start."),
     ];
     let attest = |(id, statement): (&str, &str)| {

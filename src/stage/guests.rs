@@ -45,7 +45,9 @@ impl Stage {
     /// Remembers a made-up user of this run who is about to sign in. Users that the target file names are the operator's.
     pub fn guest(&self, who: &Subject) {
         let ours = who.sub.contains(&self.world.run_id);
-        if ours && self.world.guests.add(&who.sub, &who.email) {
+        // What nothing can remove is no matter for the next run either.
+        let removable = self.world.scim.is_some() || self.world.target.accounts_by_commands();
+        if ours && self.world.guests.add(&who.sub, &who.email) && removable {
             self.world.journal.add(&Entry::Guest { sub: who.sub.clone(), email: who.email.clone() });
         }
     }

@@ -12,7 +12,7 @@ use super::journal::Entry;
 use super::recorder::{Raw, RawExchange};
 use crate::event::Event;
 use crate::model::target::{Hook, HookCall};
-use crate::model::{ExchangeId, Party};
+use crate::model::{ExchangeId, FaultClass, Party};
 use crate::suite::Obstacle;
 
 /// What a hook answered.
@@ -44,24 +44,24 @@ impl Undo {
 impl Stage {
     /// Removes what an earlier run left at the target.
     pub async fn sweep(&self, left: &[Entry]) {
+        let mut stuck = Vec::new();
         for entry in left {
             match entry {
                 Entry::Scim { .. } => self.scim_adopt(entry),
-                Entry::Account { sub, tenant } => self.command_adopt(sub, tenant),
-                Entry::Guest { sub, email } => {
-                    self.world.guests.add(sub, email);
-                }
+                Entry::Account { .. } => self.command_adopt(entry),
+                Entry::Guest { sub, email } => drop(self.world.guests.add(sub, email)),
                 Entry::Hook { hook, values } => {
-                    let undo = Undo { hook: hook.clone(), values: values.clone() };
-                    self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(undo);
+                    if !self.undo_now(Undo { hook: hook.clone(), values: values.clone() }).await {
+                        stuck.push(entry.clone());
+                    }
                 }
             }
         }
-        let stuck = self.clean_up().await;
-        self.world.journal.close(&stuck);
+        stuck.extend(self.accounts_gone().await);
+        self.world.journal.swept(&stuck);
         self.note(format!(
             "{} of {} things that an earlier run left at the target were removed",
-            left.len() - stuck.len(),
+            left.len().saturating_sub(stuck.len()),
             left.len()
         ));
     }
@@ -75,40 +75,49 @@ impl Stage {
         undo
     }
 
-    /// Undoes a change; did that succeed? A target without the hook keeps what was made; the report says so.
+    /// Undoes a change. A target without the hook keeps what was made; the report says so. False where a later run may try again.
     pub async fn undo_now(&self, undo: Undo) -> bool {
         let values: Vec<(&str, &str)> = undo.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut settled = true;
         let told = match self.hook(&undo.hook, &values).await {
             Ok(answer) if answer.done => None,
-            Ok(answer) => Some(format!("hook {} did not succeed: {}", undo.hook, answer.text)),
-            Err(obstacle) => Some(obstacle.message),
+            Ok(answer) => {
+                settled = false;
+                Some(format!("hook {} did not succeed: {}", undo.hook, answer.text))
+            }
+            Err(obstacle) => {
+                settled = obstacle.class == FaultClass::Config;
+                Some(obstacle.message)
+            }
         };
-        let done = told.is_none();
         if let Some(why) = told {
-            let whom: Vec<&str> = undo.values.iter().map(|(_, value)| value.as_str()).filter(|value| !value.is_empty()).collect();
+            let whom: Vec<&str> = values.iter().map(|(_, value)| *value).filter(|value| !value.is_empty()).collect();
             self.leave(format!("could not be undone at the target ({} {}): {why}", undo.hook, whom.join(" ")));
         }
         self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|known| *known != undo);
-        done
+        if settled {
+            self.world.journal.gone(&undo.entry());
+        }
+        settled
     }
 
     /// Undoes whatever is still to be undone: the end of every run.
     pub async fn undo_all(&self) {
-        let left = self.clean_up().await;
-        self.world.journal.close(&left);
-    }
-
-    /// Undoes and removes everything that is known; answers what could not be.
-    async fn clean_up(&self) -> Vec<Entry> {
-        let undo = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let mut left = Vec::new();
-        for undo in undo {
+        let undone = self.world.undo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for undo in undone {
             let entry = undo.entry();
             if !self.undo_now(undo).await {
                 left.push(entry);
             }
         }
-        left.extend(self.scim_sweep().await);
+        left.extend(self.accounts_gone().await);
+        self.world.journal.close(&left);
+    }
+
+    /// Removes all accounts and other resources of the run; answers what is left.
+    async fn accounts_gone(&self) -> Vec<Entry> {
+        let mut left = self.scim_sweep().await;
         left.extend(self.command_sweep().await);
         left.extend(self.guest_sweep().await);
         left

@@ -22,7 +22,7 @@ pub enum Entry {
         /// In the second tenant.
         second: bool,
     },
-    /// An account that commands name.
+    /// An account that a command made.
     Account {
         /// Its `sub`.
         sub: String,
@@ -45,17 +45,33 @@ pub enum Entry {
     },
 }
 
+/// A line of the list on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// An entry is settled.
+    Gone {
+        /// Which.
+        gone: Entry,
+    },
+    /// An entry is added.
+    Made(Entry),
+}
+
 /// The list of a run. Without a path it keeps nothing.
 #[derive(Debug, Default)]
 pub struct Journal {
     path: Option<PathBuf>,
     file: Mutex<Option<File>>,
+    /// What an earlier run left and nobody has removed yet: it stays on the list.
+    earlier: Mutex<Vec<Entry>>,
 }
 
 impl Journal {
-    /// A list at this path, which is made with its first entry.
+    /// A list at this path, which is made with its first entry. What an earlier run left there stays on it.
     pub fn new(path: Option<PathBuf>) -> Self {
-        Journal { path, file: Mutex::default() }
+        let earlier = path.as_deref().map(Journal::left).unwrap_or_default();
+        Journal { path, file: Mutex::default(), earlier: Mutex::new(earlier) }
     }
 
     /// The path for a target of this digest, below the folder of reports.
@@ -66,26 +82,53 @@ impl Journal {
     /// What an earlier run left; nothing where it ended in order. Lines that are cut are left out.
     pub fn left(path: &Path) -> Vec<Entry> {
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        let mut left: Vec<Entry> = Vec::new();
+        for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+            match line {
+                Line::Made(entry) => left.push(entry),
+                Line::Gone { gone } => {
+                    if let Some(at) = left.iter().position(|entry| *entry == gone) {
+                        left.remove(at);
+                    }
+                }
+            }
+        }
+        left
     }
 
     /// Adds an entry. A disk that is full must not stop a run: the clean-up at its end does not need the list.
     pub fn add(&self, entry: &Entry) {
+        self.write(&Line::Made(entry.clone()));
+    }
+
+    /// An entry is removed or undone, or turned out never to have been made.
+    pub fn gone(&self, entry: &Entry) {
+        self.write(&Line::Gone { gone: entry.clone() });
+    }
+
+    fn write(&self, line: &Line) {
         let Some(path) = &self.path else { return };
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if file.is_none() {
             *file = OpenOptions::new().create(true).append(true).open(path).ok();
         }
-        if let (Some(file), Ok(line)) = (file.as_mut(), serde_json::to_string(entry)) {
+        if let (Some(file), Ok(line)) = (file.as_mut(), serde_json::to_string(line)) {
             let _ = writeln!(file, "{line}").and_then(|()| file.flush());
         }
+    }
+
+    /// What an earlier run left was removed but for this.
+    pub fn swept(&self, stuck: &[Entry]) {
+        *self.earlier.lock().unwrap_or_else(PoisonError::into_inner) = stuck.to_vec();
+        self.close(&[]);
     }
 
     /// The run has cleaned up; what could not be removed stays on the list.
     pub fn close(&self, left: &[Entry]) {
         let Some(path) = &self.path else { return };
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let lines: Vec<String> = left.iter().filter_map(|entry| serde_json::to_string(entry).ok()).collect();
+        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<String> = earlier.iter().chain(left).filter_map(|entry| serde_json::to_string(entry).ok()).collect();
         let _ = if lines.is_empty() { std::fs::remove_file(path) } else { std::fs::write(path, lines.join("\n") + "\n") };
     }
 }
@@ -108,5 +151,26 @@ mod tests {
         assert_eq!(Journal::left(&path), [hook]);
         journal.close(&[]);
         assert!(Journal::left(&path).is_empty() && !path.exists());
+    }
+
+    #[test]
+    fn what_is_gone_is_off_the_list_and_what_an_earlier_run_left_stays_until_it_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
+        let user = |name: &str| Entry::Scim { place: "/Users".into(), id: String::new(), name: name.into(), second: false };
+        let killed = Journal::new(Some(path.clone()));
+        ["a", "b", "c"].iter().for_each(|name| killed.add(&user(name)));
+        killed.gone(&user("b"));
+        assert_eq!(Journal::left(&path), [user("a"), user("c")]);
+        let next = Journal::new(Some(path.clone()));
+        next.add(&user("d"));
+        next.close(&[]);
+        assert_eq!(Journal::left(&path), [user("a"), user("c")]);
+        let sweeping = Journal::new(Some(path.clone()));
+        sweeping.swept(&[user("c")]);
+        sweeping.close(&[user("e")]);
+        assert_eq!(Journal::left(&path), [user("c"), user("e")]);
+        Journal::new(Some(path.clone())).swept(&[]);
+        assert!(!path.exists());
     }
 }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod inbox;
 pub mod journal;
 pub mod listener;
+pub mod named;
 pub mod oracle;
 pub mod plain;
 pub mod raw;
@@ -48,6 +49,8 @@ pub struct Stage {
     pub scenario: &'static str,
     /// Its visits are due at certain times: they go before those of others.
     timed: bool,
+    /// Users of the target file that it works on.
+    taken: named::Taken,
     held: AtomicU32,
     failed: AtomicU32,
     waited_ms: AtomicU64,
@@ -56,7 +59,15 @@ pub struct Stage {
 impl Stage {
     /// A handle for this scenario.
     pub fn new(world: Arc<World>, scenario: &'static str) -> Self {
-        Stage { world, scenario, timed: false, held: AtomicU32::new(0), failed: AtomicU32::new(0), waited_ms: AtomicU64::new(0) }
+        Stage {
+            world,
+            scenario,
+            timed: false,
+            taken: named::Taken::default(),
+            held: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
+            waited_ms: AtomicU64::new(0),
+        }
     }
 
     /// The same for a scenario whose visits are due at certain times, or not.

@@ -88,6 +88,8 @@ pub struct World {
     pub journal: super::journal::Journal,
     /// What all scenarios of account commands share.
     pub commands: CommandBook,
+    /// Users that the target file names, and who works on them.
+    pub named: super::named::Named,
     /// Made-up users who signed in at the application.
     pub guests: super::guests::Guests,
     /// What the run made at the target and could not remove, in words.

@@ -84,6 +84,18 @@ pub struct Watched {
     pub after_ms: u64,
 }
 
+/// Looks whether there is a session; a page that scripts complete is given time before it counts as one without.
+///
+/// # Errors
+/// The browser failed.
+pub async fn look(stage: &Stage, visitor: &Visitor, step: &str) -> Result<Look, Obstacle> {
+    if !stage.world.agent.scripts() {
+        return visitor.look(stage, step).await;
+    }
+    let shown = visitor.open(stage, &stage.app()?.app.protected_url, step).await?;
+    visitor.look_for_session(stage, &shown, step).await
+}
+
 /// Looks until the page shows no session, at least once and at most so long after `since`.
 ///
 /// # Errors
@@ -91,7 +103,7 @@ pub struct Watched {
 pub async fn watch(stage: &Stage, visitor: &Visitor, since: Instant, limit: Duration, step: &str) -> Result<Watched, Obstacle> {
     loop {
         let asked = Instant::now();
-        let look = visitor.look(stage, step).await?;
+        let look = look(stage, visitor, step).await?;
         let watched = Watched { look, after_ms: u64::try_from((asked - since).as_millis()).unwrap_or(u64::MAX) };
         if alive(&watched.look) == Some(false) || asked >= since + limit {
             return Ok(watched);

@@ -1,4 +1,5 @@
-//! account-leaver: a user who is signed in is suspended, by SCIM or by a command; sessions, tokens and sign-ins must end, and no reactivation brings them back.
+//! account-leaver: a user who is signed in is suspended, by SCIM or by a command; sessions, tokens and sign-ins must end, and no reactivation
+//! brings them back.
 
 mod checks;
 pub mod mechanisms;
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::account_blocks::{EFFECT_S, Watched, watch};
+use super::account_blocks::{EFFECT_S, Watched, look, watch};
 use super::account_drive::Drive;
 use super::scim_blocks::Ended;
 use crate::counterpart::provider::{self, Script};
@@ -23,6 +24,7 @@ pub struct Leaver;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Seen {
     /// The user's first browser before the suspension.
     pub before: Attempt,
@@ -92,7 +94,7 @@ impl Scenario for Leaver {
         let Some(ended) = seen.ended else { return Ok(seen) };
         let limit = stage.world.patience(EFFECT_S);
         seen.session = watch(stage, &first.0, since, limit, "first browser after the suspension").await?;
-        seen.other_after = stays.0.look(stage, "the other user after the suspension").await?;
+        seen.other_after = look(stage, &stays.0, "the other user after the suspension").await?;
         // Sessions first: a sign-in might make the user active again.
         seen.again = stage.attempt(Script::of(&person), "sign-in of the suspended user").await?.1;
         seen.other_again = stage.attempt(Script::of(&other), "sign-in of the other user").await?.1;
@@ -107,7 +109,7 @@ impl Scenario for Leaver {
             stage.control(attempt.signed_in());
             seen.after = Some(attempt);
             artefacts.try_again(stage, &first.0).await?;
-            seen.idle_after = Some(second.0.look(stage, "idle browser after the reactivation").await?);
+            seen.idle_after = Some(look(stage, &second.0, "idle browser after the reactivation").await?);
         }
         seen.mechanisms = artefacts.mechanisms;
         if let Some(desk) = drive.desk() {

@@ -93,7 +93,7 @@ impl Scenario for AccountRoles {
         let first = seen.exposed.assignable().first().cloned();
         for way in target.lifecycle.role_ways.iter().filter(|way| target.offers(**way)) {
             match (way, &first) {
-                (Way::Commands, _) => seen.courses.extend(by_commands(stage).await?),
+                (Way::Commands, _) => seen.courses.extend(by_commands(stage, &drive).await?),
                 (Way::Scim, Some(role)) => seen.courses.push(by_scim(stage, &drive, role).await?),
                 (Way::Claims, Some(role)) => seen.courses.push(by_claims(stage, &drive, role).await?),
                 (_, None) => {}
@@ -136,7 +136,7 @@ async fn by_scim(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course
     let (effect, entered) = given(stage, &visitor, &script, &words, since, limit).await?;
     seen.on = effect;
     let holder = entered.as_ref().unwrap_or(&visitor);
-    seen.other = sentinel(stage, drive).await?;
+    seen.other = sentinel(stage, drive, Way::Scim).await?;
 
     let since = Instant::now();
     let gone = remove(&format!("roles[value eq {}]", quoted(&role.value)));
@@ -151,10 +151,10 @@ async fn by_scim(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course
 }
 
 /// The page of the user whom nobody gives anything.
-async fn sentinel(stage: &Stage, drive: &Drive<'_>) -> Result<Option<(Attempt, Texts)>, Obstacle> {
+async fn sentinel(stage: &Stage, drive: &Drive<'_>, way: Way) -> Result<Option<(Attempt, Texts)>, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
     let who = match drive.desk() {
-        Some(desk) if desk.supports("activate") => drive.account("roles-other", false).await?.1,
+        Some(desk) if desk.supports("activate") => drive.account(&format!("roles-other-{}", way.word()), false).await?.1,
         Some(_) => return Ok(None),
         None if stage.scim_sentinel().await.is_err() => return Ok(None),
         None => stage.scim()?.person("sentinel").subject(stage.scim()?.scim.link, &stage.app()?.app.tenant),
@@ -165,10 +165,17 @@ async fn sentinel(stage: &Stage, drive: &Drive<'_>) -> Result<Option<(Attempt, T
 }
 
 /// A role of the metadata, by maintain commands; none where the metadata name none.
-async fn by_commands(stage: &Stage) -> Result<Option<Course>, Obstacle> {
+async fn by_commands(stage: &Stage, known: &Drive<'_>) -> Result<Option<Course>, Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
-    let drive = Drive::by_commands(stage).await?;
-    let Some(role) = exposed(stage, &drive).await?.assignable().first().cloned() else { return Ok(None) };
+    // One desk at a time: where commands drive anyway, there is one.
+    let own;
+    let drive = if known.desk().is_some() {
+        known
+    } else {
+        own = Drive::by_commands(stage).await?;
+        &own
+    };
+    let Some(role) = exposed(stage, drive).await?.assignable().first().cloned() else { return Ok(None) };
     let (user, who) = drive.account("roles-commands", false).await?;
     let script = Script::of(&who);
     let (visitor, before) = stage.attempt(script.clone(), "user before a role is given by a command").await?;
@@ -189,7 +196,7 @@ async fn by_commands(stage: &Stage) -> Result<Option<Course>, Obstacle> {
             break;
         }
     }
-    seen.other = sentinel(stage, &drive).await?;
+    seen.other = sentinel(stage, drive, Way::Commands).await?;
     let change = drive.maintain(&user, "roles", json!([])).await.unwrap_or_default();
     if change.ok() {
         seen.off = until(stage, &visitor, &script, Wanted::Gone, &words, Instant::now(), Duration::ZERO).await?;
@@ -211,7 +218,7 @@ async fn by_claims(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Cour
     let words = [role.value.as_str(), role.display.as_str()];
     let with = Script::of(&who).claim(claim, json!([role.value]));
     seen.on = until(stage, &visitor, &with, Wanted::Shown, &words, Instant::now(), Duration::ZERO).await?;
-    seen.other = sentinel(stage, drive).await?;
+    seen.other = sentinel(stage, drive, Way::Claims).await?;
     let without = Script::of(&who).claim(claim, json!([]));
     seen.off = until(stage, &visitor, &without, Wanted::Gone, &words, Instant::now(), Duration::ZERO).await?;
     Ok(seen)

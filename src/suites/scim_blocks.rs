@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::counterpart::scim_client::{Answer, Call, quoted, replace};
 use crate::model::ExchangeId;
+use crate::model::target::NamedUser;
 use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::suite::Obstacle;
@@ -31,7 +32,7 @@ impl Subject {
     }
 }
 
-/// A user of this run; where none can be made, one that the target file names.
+/// A user of this run; where none can be made, one that the target file names and no other scenario works on.
 ///
 /// # Errors
 /// There is neither.
@@ -43,7 +44,12 @@ pub async fn subject(stage: &Stage, label: &str, disposable: bool) -> Result<Sub
         }
         Err(obstacle) => obstacle,
     };
-    for named in stage.scim()?.scim.users.iter().filter(|named| named.disposable || !disposable) {
+    let mut all: Vec<&NamedUser> =
+        stage.scim()?.scim.users.iter().filter(|named| named.disposable || !disposable).collect();
+    loop {
+        let names: Vec<&str> = all.iter().map(|named| named.user_name.as_str()).collect();
+        let Some(at) = stage.take_named(&names).await else { return Err(obstacle) };
+        let named = all.remove(at);
         let found = find(stage, "a named user is looked up", "userName", &named.user_name).await?;
         let fits = |user: &&Value| user["userName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&named.user_name));
         if let Some(user) = found.resources().iter().find(fits) {
@@ -52,7 +58,6 @@ pub async fn subject(stage: &Stage, label: &str, disposable: bool) -> Result<Sub
             return Ok(Subject { id, user_name: named.user_name.clone(), made: false, disposable: named.disposable, found });
         }
     }
-    Err(obstacle)
 }
 
 /// Users whose attribute equals a value.

@@ -66,6 +66,10 @@ impl Scenario for Tenants {
         }
         let find = Call::get("/Users").filter(format!("userName eq {}", quoted(&person.user_name)));
         seen.searched = stage.scim_send("a search by the wrong client", find).await?;
+        if let Ok(own) = stage.scim_sentinel().await {
+            let read = Call::get(format!("/Users/{}", own.id()));
+            seen.own_user = stage.scim_send("a user of the own tenant, read by the same client", read).await?;
+        }
         let touches = [
             ("reading it", Call::get(at.clone())),
             ("suspending it", Call::patch(at.clone(), &[replace("active", false)])),

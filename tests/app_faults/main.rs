@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod before;
+mod commands_alone;
 mod midway;
 mod oracle;
 mod raw;

@@ -111,7 +111,7 @@ impl<'a> Desk<'a> {
         }
         let turn = Some(Arc::clone(&stage.app()?.commands).lock_owned().await);
         let mut desk = Desk { stage, turn, sender, to, metadata: Answer::default(), commands: None };
-        desk.metadata = stage.world.commands.metadata.get_or_try_init(|| desk.ask_metadata()).await?.clone();
+        desk.metadata = stage.world.commands.metadata.get_or_try_init(|| desk.first_metadata()).await?.clone();
         desk.commands = announced(&desk.metadata);
         Ok(desk)
     }
@@ -119,6 +119,18 @@ impl<'a> Desk<'a> {
     /// Lets other scenarios send commands from now on: this one only waits.
     pub fn leave(&mut self) {
         self.turn = None;
+    }
+
+    /// The first one of a run. Where it gets no answer at all, no command will.
+    async fn first_metadata(&self) -> Result<Answer, Obstacle> {
+        let answer = self.ask_metadata().await?;
+        match &answer.fault {
+            None => Ok(answer),
+            Some(why) => Err(Obstacle::network(
+                format!("no answer to the metadata command: {why}"),
+                "Check that commands.command_endpoint is up and reachable from here.",
+            )),
+        }
     }
 
     /// Sends a metadata command.
@@ -202,14 +214,17 @@ impl<'a> Desk<'a> {
 
     /// As [`Desk::send`], with a token of the caller's making.
     pub async fn post(&self, what: &str, command: &str, who: &Account, draft: &Draft) -> Answer {
-        let book = &self.stage.world.commands;
-        let makes = command.starts_with("activate") && book.add(who);
-        if makes {
-            // Before the command goes out: a run that ends in its middle must know of the account all the same.
-            self.stage.world.journal.add(&Entry::Account { sub: who.sub.clone(), tenant: who.tenant.clone() });
+        let (book, journal) = (&self.stage.world.commands, &self.stage.world.journal);
+        let new = command.starts_with("activate") && book.add(who);
+        if new {
+            // Whatever becomes of the answer, or of this program, it is on the list.
+            journal.add(&who.entry());
         }
         let answer = self.stage.command(what, draft.command_request(&self.sender, self.to)).await;
-        if (makes && answer.refused()) || (command == "delete" && answer.accepted()) {
+        // Whoever answers late or with a fault may have committed all the same.
+        let refused = new && !answer.accepted() && answer.status != 0 && answer.status < 500;
+        if refused || (command == "delete" && answer.accepted()) {
+            journal.gone(&who.entry());
             book.forget(who);
         }
         answer
@@ -240,7 +255,7 @@ impl<'a> Desk<'a> {
         };
         let answer = self.send(command, who, &Map::new()).await;
         // An account that is in that state already, or gone, is what was wanted.
-        if answer.accepted() || answer.status == 409 {
+        if answer.accepted() || matches!(answer.status, 404 | 409) {
             return Ok(());
         }
         let unknown = self.supports("audit") && self.audit(who).await.members.get("account_state") == Some(&json!("unknown"));
@@ -308,6 +323,11 @@ impl CommandBook {
 }
 
 impl Account {
+    /// The same on disk.
+    fn entry(&self) -> Entry {
+        Entry::Account { sub: self.sub.clone(), tenant: self.tenant.clone() }
+    }
+
     fn is(&self, other: &Account) -> bool {
         self.sub == other.sub && self.tenant == other.tenant
     }
@@ -315,8 +335,10 @@ impl Account {
 
 impl Stage {
     /// Takes an account of an earlier run over, so that [`Stage::command_sweep`] removes it.
-    pub fn command_adopt(&self, sub: &str, tenant: &str) {
-        self.world.commands.add(&Account { sub: sub.to_owned(), tenant: tenant.to_owned(), ..Account::default() });
+    pub fn command_adopt(&self, entry: &Entry) {
+        if let Entry::Account { sub, tenant } = entry {
+            self.world.commands.add(&Account { sub: sub.clone(), tenant: tenant.clone(), ..Account::default() });
+        }
     }
 
     /// Deletes the accounts that the run made by commands, or puts them out of use; says what could not be removed.
@@ -334,7 +356,7 @@ impl Stage {
             };
             if let Err(why) = told {
                 self.leave(format!("could not be removed at the target: account {} ({why})", who.sub));
-                left.push(Entry::Account { sub: who.sub, tenant: who.tenant });
+                left.push(who.entry());
             }
         }
         left

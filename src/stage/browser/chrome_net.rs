@@ -165,6 +165,11 @@ impl Net {
         flight.answered.then_some(&*flight.mime)
     }
 
+    /// Requests for main documents so far; those of a redirect count each.
+    pub(super) fn documents(&self) -> usize {
+        self.flights.iter().filter(|flight| !flight.script).count()
+    }
+
     /// URL of the newest main document.
     pub(super) fn document_url(&self) -> Option<String> {
         self.last_document().map(|flight| format!("{}{}", flight.url, flight.fragment))

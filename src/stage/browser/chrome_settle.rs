@@ -131,28 +131,27 @@ impl ChromePage {
     }
 
     /// Ends a visit or act: looks at the page and puts everything on record.
-    pub(super) async fn land(&mut self, end: End, step: &str) -> Result<Landing, AgentFault> {
-        let mut body = None;
-        let mut landing = match &end {
-            End::Arrival(arrival) => Landing { url: arrival.url.clone(), status: self.net.status, ..Landing::default() },
-            End::NoPage => Landing::without_page(self.net.document_url().unwrap_or_default(), self.net.status),
-            End::Settled | End::Failed(_) => {
-                let textual = self.net.document_type().is_some_and(|mime| mime.contains("html") || mime.contains("json"));
-                if let (End::Settled, true, Some(request_id)) = (&end, textual, self.net.document.clone()) {
-                    let answer = self.call(Network::GetResponseBody { request_id }, Instant::now() + GRACE).await;
-                    body = answer.ok().and_then(Result::ok).as_ref().and_then(content);
+    pub(super) async fn land(&mut self, mut end: End, step: &str) -> Result<Landing, AgentFault> {
+        let until = self.until();
+        let mut landing;
+        let mut body;
+        loop {
+            let documents = self.net.documents();
+            (landing, body) = match &end {
+                End::Arrival(arrival) => {
+                    (Landing { url: arrival.url.clone(), status: self.net.status, ..Landing::default() }, None)
                 }
-                match self.see().await {
-                    Ok(landing) => landing,
-                    // A page whose script never ends cannot be looked at; that it did not settle is the finding.
-                    Err(AgentFault::Deadline { .. }) if matches!(end, End::Failed(_)) => Landing::default(),
-                    Err(fault) => {
-                        self.record(step, None);
-                        return Err(fault);
-                    }
+                End::NoPage => {
+                    (Landing::without_page(self.net.document_url().unwrap_or_default(), self.net.status), None)
                 }
+                End::Settled | End::Failed(_) => self.shown(&end, step).await?,
+            };
+            if !matches!(end, End::Settled) || self.net.documents() == documents || Instant::now() >= until {
+                break;
             }
-        };
+            // Another page came while this one was looked at: on a busy machine an answer takes longer than a page is quiet.
+            end = self.settle(false, until).await?;
+        }
         // The browser's own error page is not the target's.
         if landing.url.starts_with("chrome-error:") {
             landing = Landing { url: self.net.document_url().unwrap_or_default(), ..Landing::default() };
@@ -164,6 +163,27 @@ impl ChromePage {
             End::Settled | End::NoPage => {}
         }
         Ok(landing)
+    }
+}
+
+impl ChromePage {
+    /// The page as it is, with the body of its document.
+    async fn shown(&mut self, end: &End, step: &str) -> Result<(Landing, Option<Vec<u8>>), AgentFault> {
+        let mut body = None;
+        let textual = self.net.document_type().is_some_and(|mime| mime.contains("html") || mime.contains("json"));
+        if let (End::Settled, true, Some(request_id)) = (end, textual, self.net.document.clone()) {
+            let answer = self.call(Network::GetResponseBody { request_id }, Instant::now() + GRACE).await;
+            body = answer.ok().and_then(Result::ok).as_ref().and_then(content);
+        }
+        match self.see().await {
+            Ok(landing) => Ok((landing, body)),
+            // A page whose script never ends cannot be looked at; that it did not settle is the finding.
+            Err(AgentFault::Deadline { .. }) if matches!(end, End::Failed(_)) => Ok((Landing::default(), body)),
+            Err(fault) => {
+                self.record(step, None);
+                Err(fault)
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::stage::Stage;
 use crate::stage::oracle::{place, same_origin};
 use crate::stage::visitor::Visitor;
 use crate::suite::Obstacle;
-use crate::suites::account_blocks::{alive, elapsed_ms, pause};
+use crate::suites::account_blocks::{alive, elapsed_ms, look, pause};
 use crate::suites::app_command::tokens::{self, Tokens};
 
 /// Seconds after which every mechanism must have ended; the bound is the suite's, the specification names none.
@@ -158,7 +158,7 @@ impl Artefacts {
     ) -> Result<(Option<bool>, Vec<ExchangeId>), Obstacle> {
         match (kind, &mut self.tokens, &self.api) {
             (Kind::Session, ..) => {
-                let look = visitor.look(stage, &format!("protected page {when}")).await?;
+                let look = look(stage, visitor, &format!("protected page {when}")).await?;
                 Ok((alive(&look), look.cites))
             }
             (Kind::Api, _, Some(api)) => answers(stage, visitor, api, &format!("API call {when}")).await,

@@ -35,8 +35,11 @@ pub fn the_list_is_complete(seen: &Seen) -> Judgement {
     let surplus = exposed.iter().filter(|role| !own(&role.value) && !known.has(&[&role.value, &role.display]));
     let surplus: Vec<&str> = surplus.map(|role| role.value.as_str()).collect();
     let list = if seen.exposed.list.ok() { &seen.exposed.list } else { &seen.exposed.schemas };
-    if !missing.is_empty() {
-        found.broken(format!("not exposed, but named by {source}: {}", missing.join(", ")), cite(list));
+    let told = format!("not exposed, but named by {source}: {}", missing.join(", "));
+    if !missing.is_empty() && seen.exposed.metadata {
+        found.undecided(format!("{told}; where these cannot be assigned, a statement of the operator says so"), cite(list));
+    } else if !missing.is_empty() {
+        found.broken(told, cite(list));
     }
     if !surplus.is_empty() {
         found.broken(format!("exposed, but not named by {source}: {}", surplus.join(", ")), cite(list));

@@ -43,6 +43,9 @@ pub struct Exposed {
     pub list: Answer,
     /// The schemas.
     pub schemas: Answer,
+    /// The roles are those of the metadata command, which need not name roles that cannot be assigned.
+    #[serde(default)]
+    pub metadata: bool,
     /// The roles: those of /Roles, else `canonicalValues` of the User schema, else the groups of `lifecycle.role_groups`.
     pub roles: Vec<Role>,
 }
@@ -62,7 +65,7 @@ pub fn by_metadata(metadata: &command_issuer::Answer) -> Exposed {
     let text = |role: &Value, name: &str| role[name].as_str().unwrap_or_default().to_owned();
     let role = |role: &Value| Role { display: text(role, "display"), ..Role::named(&text(role, "id")) };
     let roles: Vec<Role> = named.map(role).filter(|role| !role.value.is_empty()).collect();
-    Exposed { list: record(metadata), roles, ..Exposed::default() }
+    Exposed { list: record(metadata), metadata: true, roles, ..Exposed::default() }
 }
 
 /// Reads the roles, where what drives accounts exposes them.
@@ -82,7 +85,7 @@ pub async fn exposed(stage: &Stage, drive: &Drive<'_>) -> Result<Exposed, Obstac
     if roles.is_empty() {
         roles = stage.world.target.lifecycle.role_groups.iter().map(|name| Role::named(name)).collect();
     }
-    Ok(Exposed { list, schemas, roles })
+    Ok(Exposed { list, schemas, roles, metadata: false })
 }
 
 fn role(role: &Value) -> Option<Role> {

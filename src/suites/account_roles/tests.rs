@@ -53,6 +53,10 @@ fn the_list_must_be_that_of_the_administrator() {
     };
     assert_eq!(known(&["editor", "auditor", "archivist"]), Call::Broken);
     assert_eq!(known(&["editor"]), Call::Broken);
+    // The metadata of commands name what can be assigned, and nothing tells which of the administrator's roles can be.
+    let mut short = Seen { declared: vec!["editor".into(), "auditor".into(), "archivist".into()], ..good() };
+    short.exposed.metadata = true;
+    assert_eq!(the_list_is_complete(&short).call, Call::Undecided);
     assert_eq!(known(&[]), Call::Undecided);
     assert_eq!(known(&["editor", "auditor", "run-7 role"]), Call::Broken);
     assert_eq!(the_list_is_complete(&Seen { exposed: Exposed::default(), ..good() }).call, Call::Undecided);

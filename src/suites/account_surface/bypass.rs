@@ -57,6 +57,10 @@ pub async fn play(ground: &Ground<'_>) -> Result<Option<Bypass>, Obstacle> {
             around.after = Some(tried(stage, &around.name.clone(), &values, "after the suspension").await?);
         }
     }
+    // A user that the target file names is left as it was.
+    if let Some(ended) = seen.ended.filter(|ended| !user.made && ground.drive.resumable(*ended)) {
+        ground.drive.resume(&user, ended).await?;
+    }
     Ok(Some(seen))
 }
 

@@ -79,12 +79,24 @@ pub fn made(seen: &Made) -> Vec<String> {
     ids
 }
 
+/// All that was made is inactive.
+fn invited(seen: &Made) -> bool {
+    let made = made(seen);
+    let all = seen.after.iter().flat_map(Answer::resources);
+    all.filter(|user| user["id"].as_str().is_some_and(|id| made.iter().any(|one| one == id))).all(|user| user["active"] == false)
+}
+
 fn nobody_is_made(all: &Seen, seen: Option<&Made>, key: &str) -> Judgement {
     let Some(seen) = seen else { return Judgement::not_configured(format!("accounts.surface.{key} is not configured")) };
     let mut found = Findings::new();
     if !made(seen).is_empty() {
         let cites = seen.after.iter().find(|answer| answer.ok()).map(cite).unwrap_or_default();
-        found.broken(format!("user {} exists afterwards ({})", seen.name, ended(&seen.script)), cites);
+        let text = format!("user {} exists afterwards ({})", seen.name, ended(&seen.script));
+        // Whether an invitation can be accepted is for the operator to say.
+        match key == "local-user-create" && invited(seen) {
+            true => found.undecided(format!("{text}, inactive: perhaps an invitation that nobody can accept"), cites),
+            false => found.broken(text, cites),
+        }
         return found.conclude("");
     }
     tried(&mut found, all, &seen.script);

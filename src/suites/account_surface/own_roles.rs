@@ -14,6 +14,7 @@ use crate::suites::scim_blocks::patch;
 
 /// A role that somebody gives on the application's own pages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LocalRole {
     /// The role, by its value and its readable name.
     pub role: Role,

@@ -148,7 +148,7 @@ fn forged_commands_are_refused(seen: &Seen) -> Judgement {
         return Judgement::not_applicable("commands_supported lacks suspend, archive and delete: there is nothing to forge");
     }
     let mut found = Findings::new();
-    let active = seen.before.as_ref().is_none_or(|before| state(before) == "active");
+    let active = seen.bare.as_ref().or(seen.before.as_ref()).is_none_or(|before| state(before) == "active");
     let held = active && seen.control.as_ref().is_some_and(Answer::accepted);
     for (what, answer) in &seen.forged {
         let told = format!("{what}: {}", answer.describe());

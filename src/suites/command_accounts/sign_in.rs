@@ -15,6 +15,7 @@ use crate::stage::Stage;
 use crate::stage::oracle::Look;
 use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::{Check, Obstacle, Scenario};
+use crate::suites::account_blocks::read_page;
 
 /// Commands and sign-ins.
 pub struct SignIns;
@@ -95,9 +96,12 @@ pub struct Given {
 
 /// Roles that the application shows to the user after a new sign-in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ShownRoles {
     /// The sign-in worked, so that the page is that of the user.
     pub signed_in: bool,
+    /// Why the page could not be read; empty where it could.
+    pub fault: String,
     /// The texts.
     pub roles: Vec<String>,
     /// The page.
@@ -242,8 +246,8 @@ async fn roles_shown(stage: &Stage, user: &Subject, step: &str) -> Result<ShownR
     let (visitor, attempt) = stage.attempt(Script::of(user), step).await?;
     let mut shown = ShownRoles { signed_in: attempt.signed_in(), ..ShownRoles::default() };
     let Some(place) = stage.world.target.accounts.roles.as_ref().filter(|_| shown.signed_in) else { return Ok(shown) };
-    let (texts, cites) = local::shown(stage, &visitor, place, step).await?;
-    (shown.roles, shown.cites) = (texts, cites);
+    let page = read_page(stage, &visitor, place, step).await?;
+    (shown.fault, shown.roles, shown.cites) = (page.fault, page.texts, page.cites);
     Ok(shown)
 }
 

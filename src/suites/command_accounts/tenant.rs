@@ -153,7 +153,14 @@ async fn refresh(stage: &Stage, desk: &Desk<'_>) -> Result<Refresh, Obstacle> {
     let (_, token) = stage.world.op_metadata()?;
     let since = Instant::now();
     let role = format!("{}-role", stage.world.run_id);
-    let hook = stage.hook("create-role", &[("role", &role), ("value", &role)]).await?;
+    let values = [("role", role.as_str()), ("value", &role)];
+    if stage.world.target.hooks.contains_key("delete-role") {
+        stage.undo_later("delete-role", &values);
+    }
+    let hook = stage.hook("create-role", &values).await?;
+    if hook.done && !stage.world.target.hooks.contains_key("delete-role") {
+        stage.leave(format!("hooks.delete-role is not configured: the role {role} stays at the application"));
+    }
     let patience = stage.world.patience(REFRESH_S);
     let mut part = Refresh { created: hook.done, waited_s: patience.as_secs(), ..Refresh::default() };
     part.cites = metadata.cites.iter().chain([&hook.exchange]).cloned().collect();

@@ -8,6 +8,7 @@ use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::stage::visitor::Attempt;
 use crate::suite::Check;
+use crate::suites::account_blocks::alive;
 
 /// All of them.
 pub const ALL: &[Check<Seen>] = &[
@@ -76,6 +77,8 @@ fn takes_effect(found: &mut Findings, sub: &str, what: &str, part: &Given) {
     let page = |found: &mut Findings, when: &str, shown: &ShownRoles, wanted: bool| {
         if !shown.signed_in {
             found.undecided(format!("{when}: the user could not be signed in"), &shown.cites);
+        } else if !shown.fault.is_empty() {
+            found.undecided(format!("{when}: the page could not be read ({})", shown.fault), &shown.cites);
         } else if shown.names(&part.role) != wanted {
             let says = if wanted { "is not shown" } else { "is still shown" };
             found.broken(format!("{when}: the role {} {says}", part.role.join("/")), &shown.cites);
@@ -83,8 +86,8 @@ fn takes_effect(found: &mut Findings, sub: &str, what: &str, part: &Given) {
             found.saw(&shown.cites);
         }
     };
-    if !part.before.signed_in || part.before.names(&part.role) {
-        let why = format!("the user could not be signed in, or had the role {} before", part.role.join("/"));
+    if !part.before.signed_in || !part.before.fault.is_empty() || part.before.names(&part.role) {
+        let why = format!("the user could not be signed in, the page could not be read, or it showed the role {} before", part.role.join("/"));
         found.undecided(why, &part.before.cites);
         return;
     }
@@ -144,7 +147,7 @@ fn an_audit_tells_local_changes(seen: &Seen) -> Judgement {
         (Some(false), false) => Judgement::pass("the local change was refused"),
         (Some(true), false) => Judgement::broken("the local change was taken, and the audit does not tell it"),
         (None, false) => {
-            Judgement::undecided("accounts.profile is not configured, so that a refused change cannot be told from a hidden one")
+            Judgement::undecided("the user's profile was not seen, so that a refused change cannot be told from a hidden one")
         }
     };
     judgement.cite(&part.cites).cite(&audit.cites)
@@ -178,7 +181,7 @@ fn a_migration_ends_the_password(seen: &Seen) -> Judgement {
     match &part.after {
         None => found.undecided("the local password was not tried after migrate", &[]),
         Some(look) if look.signed_in => found.broken("the local password still works after migrate to `op`", &look.cites),
-        Some(look) if look.unreachable.is_some() => found.undecided(look.describe(), &look.cites),
+        Some(look) if alive(look).is_none() => found.undecided(look.describe(), &look.cites),
         Some(look) => found.saw(&look.cites),
     }
     found.conclude("the user signs in at the provider, and the local password does not work any more")

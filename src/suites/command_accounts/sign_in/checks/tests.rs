@@ -114,6 +114,17 @@ fn preconditions_that_failed_decide_nothing() {
 }
 
 #[test]
+fn a_page_that_cannot_be_read_shows_neither_a_role_nor_its_absence() {
+    let lost = || ShownRoles { fault: "status 500 at /".into(), ..page(&[]) };
+    for part in [Given { with: lost(), ..given() }, Given { without: lost(), ..given() }, Given { before: lost(), ..given() }] {
+        assert_eq!(calls(&Seen { groups: Some(part), ..good() })[2], Call::Undecided);
+    }
+    let mut seen = good();
+    seen.migrated.as_mut().unwrap().after = Some(Look { status: 500, ..Look::default() });
+    assert_eq!(calls(&seen)[5], Call::Undecided);
+}
+
+#[test]
 fn what_is_not_announced_does_not_apply() {
     assert_eq!(calls(&Seen { announced: Some(Vec::new()), ..Seen::default() }), vec![Call::NotApplicable; 6]);
 }
