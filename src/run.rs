@@ -59,7 +59,7 @@ pub async fn run(
     let config_digest = setting.digest.clone();
     let mut stopped_early = stop.clone();
     let set = tokio::select! {
-        set = Set::up(setting, Needs::of(plan), events.clone()) => set?,
+        set = Set::up(setting, Needs::of(plan, catalogue), events.clone()) => set?,
         _ = stopped_early.wait_for(|stop| *stop) => return Err(Error::prerequisite("interrupted before the first scenario", "Nothing was tested.")),
     };
     let world = set.world.clone();
@@ -182,8 +182,9 @@ async fn one(
         taken => taken,
     };
     // A scenario of provisioning passes through several cycles.
-    let cycles = if suite.provisioned() { world.patience(world.target.lifecycle.cycle_s) * CYCLES } else { Duration::ZERO };
-    let limit = SCENARIO_LIMIT + cycles + world.patience(suite.waits_s());
+    let cycles = if suite.provisioned() { world.cycle() * CYCLES } else { Duration::ZERO };
+    let waits = if world.embedded { Duration::ZERO } else { Duration::from_secs(suite.waits_s()) };
+    let limit = SCENARIO_LIMIT + cycles + waits;
     events(Event::Started { scenario: suite.id().into(), title: suite.title().into() });
     let stage = Stage::new(world, suite.id()).timed(suite.timed());
     let clock = Instant::now();

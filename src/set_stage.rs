@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use wiremock::ResponseTemplate;
 
 use crate::calibrate::calibrate;
+use crate::catalogue::Catalogue;
 use crate::counterpart::authorize::{OPEN_HOST, host_of};
 use crate::counterpart::keys::SuiteKeys;
 use crate::counterpart::provider::Provider;
@@ -104,11 +105,13 @@ pub struct Needs {
     pub scim: bool,
     /// The application is driven by account commands.
     pub commands: bool,
+    /// Seconds of the longest wait that the profiles name.
+    pub longest_s: u64,
 }
 
 impl Needs {
     /// Of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &Plan, catalogue: &Catalogue) -> Self {
         let signs_in = |role: &Role| plan.suites.iter().any(|suite| suite.browser() && suite.role() == *role);
         Needs {
             wanted: plan.tested().map(|clause| clause.id.clone()).collect(),
@@ -118,20 +121,13 @@ impl Needs {
             provisioning: plan.suites.iter().any(|suite| suite.provisioned()),
             scim: plan.suites.iter().any(|suite| suite.id().starts_with("scim-")),
             commands: plan.suites.iter().any(|suite| suite.id().starts_with("command-accounts/")),
+            longest_s: catalogue.clauses.iter().map(|clause| clause.wait_s).max().unwrap_or(0),
         }
     }
 
     /// One sign-in at the target in this role, no clause.
     pub fn login(role: Role) -> Self {
-        Needs {
-            wanted: HashSet::new(),
-            roles: vec![role],
-            sign_in: vec![role],
-            provider: role == Role::App,
-            provisioning: false,
-            scim: false,
-            commands: false,
-        }
+        Needs { roles: vec![role], sign_in: vec![role], provider: role == Role::App, ..Needs::default() }
     }
 }
 
@@ -151,7 +147,7 @@ impl Set {
     pub async fn up(mut setting: Setting, needs: Needs, events: Sink) -> Result<Set, Error> {
         let started = setting.provider.take();
         let Setting { target, secrets, .. } = &setting;
-        let Needs { wanted, roles, sign_in, provider, provisioning, scim: by_scim, commands: by_commands } = needs;
+        let Needs { wanted, roles, sign_in, provider, provisioning, scim: by_scim, commands: by_commands, longest_s } = needs;
         let idp = target.idp.clone().filter(|_| roles.contains(&Role::Idp));
         let recorder = Arc::new(Recorder::default());
         let keys = suite_keys(&setting)?;
@@ -246,6 +242,7 @@ impl Set {
             scim: scim.map(|scim| scim.of_run(&run_id)),
             receiver,
             embedded: setting.embedded,
+            longest_s,
             allow_load: setting.allow_load,
             secrets: secrets.clone(),
             keys,

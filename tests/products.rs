@@ -6,6 +6,7 @@
 
 mod product;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -66,6 +67,16 @@ fn scim_sim_defaults() {
     agrees("scim-sim", "defaults");
 }
 
+#[test]
+fn scimmy_app_al() {
+    agrees("scimmy-app", "al");
+}
+
+#[test]
+fn scimmy_app_lax() {
+    agrees("scimmy-app", "lax");
+}
+
 fn agrees(name: &str, configuration: &str) {
     if std::env::var_os("IPSIE_PRODUCTS").is_none_or(|value| value != "1") {
         eprintln!("skipped: {name} {configuration} is started only with IPSIE_PRODUCTS=1");
@@ -78,6 +89,7 @@ fn agrees(name: &str, configuration: &str) {
     let browser = std::env::var("IPSIE_BROWSER").unwrap_or_else(|_| "auto".into());
     let ended = Command::new(&binary)
         .args(["run", "--role", &truth.about.role, "--level", &truth.about.level])
+        .args(truth.profiles(product.dir.path()).iter().flat_map(|folder| [OsStr::new("--profiles"), folder.as_os_str()]))
         .args(["--non-interactive", "--browser", &browser, "--target"])
         .arg(product.target())
         .arg("--out")

@@ -134,13 +134,13 @@ impl ScimWorld {
         format!("{} {label}", self.run_id)
     }
 
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A second tenant is configured.
     pub fn has_second(&self) -> bool {
         self.second_token.is_some() || !self.scim.second_client_id.is_empty()
-    }
-
-    fn limit(&self) -> MutexGuard<'_, Limit> {
-        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct World {
     pub receiver: Option<Receiver>,
     /// The target is the embedded reference peer, which needs no patience.
     pub embedded: bool,
+    /// Seconds of the longest wait that the profiles name.
+    pub longest_s: u64,
     /// Requests in large numbers are allowed.
     pub allow_load: bool,
     /// Values of the secrets it names.
@@ -167,8 +169,16 @@ pub struct Samples {
 }
 
 impl World {
-    /// How long an effect that a clause gives so many seconds is waited for. The reference peers act at once.
+    /// How long an effect that a clause gives so many seconds is waited for: never longer than the longest wait of the profiles. The
+    /// reference peers act at once.
     pub fn patience(&self, seconds: u64) -> Duration {
+        let longest = if self.embedded { self.longest_s.min(EMBEDDED_S) } else { self.longest_s };
+        Duration::from_secs(seconds.min(longest))
+    }
+
+    /// How long a provisioning cycle of the identity service may take.
+    pub fn cycle(&self) -> Duration {
+        let seconds = self.target.lifecycle.cycle_s;
         Duration::from_secs(if self.embedded { seconds.min(EMBEDDED_S) } else { seconds })
     }
 

@@ -139,10 +139,17 @@ impl Texts {
         }
     }
 
-    /// One of the texts is one of these words, in any letter case.
+    /// One of the texts, or one part of a list in a text, is one of these words, in any letter case.
     pub fn has(&self, words: &[&str]) -> bool {
-        let is = |text: &String| words.iter().any(|word| !word.is_empty() && text.eq_ignore_ascii_case(word));
-        self.texts.iter().any(is)
+        let is = |text: &str| words.iter().any(|word| !word.is_empty() && text.eq_ignore_ascii_case(word));
+        self.texts.iter().any(|text| is(text) || parts(text).any(is))
+    }
+
+    /// What is shown besides what is `known`. A page may show a list in one element: a text that is not known as a whole counts by its
+    /// parts.
+    pub fn besides(&self, known: impl Fn(&str) -> bool) -> Vec<&str> {
+        let unknown = self.texts.iter().filter(|text| !known(text));
+        unknown.flat_map(|text| parts(text)).filter(|part| !known(part)).collect()
     }
 
     /// In words.
@@ -153,6 +160,11 @@ impl Texts {
             (true, texts) => format!("the page shows {}", texts.join(", ")),
         }
     }
+}
+
+/// The parts of a list in one text.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// The text of every element that matches; a wrong selector matches nothing.
@@ -214,6 +226,9 @@ mod tests {
         let texts = Texts::at(&page("https://app.test/", 200), "#r .role", "https://op.test");
         assert_eq!(texts.texts, ["Editor", "Auditor"]);
         assert!(texts.has(&["editor"]) && !texts.has(&["edit", ""]));
+        let list = samples::page(&["viewer, Editor", "Sales, EMEA"]);
+        assert!(list.has(&["editor"]) && list.has(&["Sales, EMEA"]) && !list.has(&["viewer, "]));
+        assert_eq!(list.besides(|text| ["viewer", "Sales, EMEA"].contains(&text)), ["Editor"]);
         assert!(!Texts::at(&page("https://op.test/x", 200), "#r .role", "https://op.test").readable);
         assert!(!Texts::at(&page("https://app.test/", 403), "#r .role", "https://op.test").readable);
         assert!(Texts::at(&page("https://app.test/", 200), "#none", "https://op.test").readable);

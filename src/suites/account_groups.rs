@@ -18,7 +18,7 @@ use crate::stage::Stage;
 use crate::stage::visitor::Attempt;
 use crate::suite::{Check, Obstacle, Scenario};
 pub use deletion::Deletion;
-use effect::{Effect, Wanted, until};
+use effect::{Effect, Wanted, given, until};
 pub use foreign::Foreign;
 use ways::Membership;
 
@@ -127,16 +127,18 @@ async fn course(stage: &Stage, way: Way, first: &GroupRole) -> Result<Course, Ob
     let all: Vec<&GroupRole> = stage.world.target.lifecycle.mapping.iter().collect();
     let second = all.iter().find(|other| other.group != first.group && !other.role.eq_ignore_ascii_case(&first.role));
 
-    let shown = |wanted: Wanted, role: String, since: Instant, member: &Membership<'_>| {
-        let (script, visitor) = (member.script(stage), &visitor);
-        async move { until(stage, visitor, &script, wanted, &[role.as_str()], since, wait).await }
-    };
     let since = Instant::now();
     seen.joined.changes = member.join(stage, &first.group).await?;
     if !done(&seen.joined.changes) {
         return Ok(seen);
     }
-    seen.joined.effect = Some(shown(Wanted::Shown, first.role.clone(), since, &member).await?);
+    let (effect, other) = given(stage, &visitor, &member.script(stage), &[&first.role], since, wait).await?;
+    seen.joined.effect = Some(effect);
+    let holder = other.as_ref().unwrap_or(&visitor);
+    let shown = |wanted: Wanted, role: String, since: Instant, member: &Membership<'_>| {
+        let script = member.script(stage);
+        async move { until(stage, holder, &script, wanted, &[role.as_str()], since, wait).await }
+    };
     if let Some(second) = second {
         let since = Instant::now();
         let mut step = Step { changes: member.join(stage, &second.group).await?, effect: None };

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::account_blocks::{EFFECT_S, Texts, declared, read_page};
 use super::account_drive::Drive;
-use super::account_groups::effect::{Effect, Wanted, until};
+use super::account_groups::effect::{Effect, Wanted, given, until};
 use super::scim_blocks::{patch, read};
 use crate::counterpart::provider::Script;
 use crate::counterpart::scim_client::{Answer, add, quoted, remove};
@@ -133,7 +133,9 @@ async fn by_scim(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course
     if !stored {
         return Ok(seen);
     }
-    seen.on = until(stage, &visitor, &script, Wanted::Shown, &words, since, limit).await?;
+    let (effect, entered) = given(stage, &visitor, &script, &words, since, limit).await?;
+    seen.on = effect;
+    let holder = entered.as_ref().unwrap_or(&visitor);
     seen.other = sentinel(stage, drive, Way::Scim).await?;
 
     let since = Instant::now();
@@ -143,7 +145,7 @@ async fn by_scim(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course
     seen.removed = Some(change);
     seen.cleared = Some(read(stage, "the user without the role", &path).await?);
     if removed {
-        seen.off = until(stage, &visitor, &script, Wanted::Gone, &words, since, limit).await?;
+        seen.off = until(stage, holder, &script, Wanted::Gone, &words, since, limit).await?;
     }
     Ok(seen)
 }

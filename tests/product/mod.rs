@@ -96,6 +96,8 @@ pub struct About {
     pub role: String,
     /// The expected verdict of the level.
     pub level_verdict: String,
+    /// Seconds that no wait of the run is longer than, where the product's defects never end and the clauses wait long for it.
+    wait_s: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +112,26 @@ impl Truth {
         let path = folder(name).join(format!("truth-{configuration}.toml"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// A copy of the profiles below `dir` with shorter waits, where this truth wants them.
+    pub fn profiles(&self, dir: &Path) -> Option<PathBuf> {
+        let longest = self.about.wait_s?;
+        let folder = dir.join("profiles");
+        std::fs::create_dir(&folder).unwrap();
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let shorter = |line: &str| match line.strip_prefix("wait_s = ").and_then(|wait| wait.parse::<u64>().ok()) {
+                Some(wait) => format!("wait_s = {}\n", wait.min(longest)),
+                None => format!("{line}\n"),
+            };
+            let text: String = std::fs::read_to_string(&path).unwrap().lines().map(shorter).collect();
+            std::fs::write(folder.join(path.file_name().unwrap()), text).unwrap();
+        }
+        Some(folder)
     }
 
     /// Where a `report.json` says something else, with both reasons.
@@ -133,7 +155,7 @@ impl Truth {
             differences.push(format!("{id}\n  truth  none\n  report {}: {}", text(&row["verdict"]), text(&row["reason"])));
         }
         let levels = report["levels"].as_array().cloned().unwrap_or_default();
-        let About { level, role, level_verdict } = &self.about;
+        let About { level, role, level_verdict, .. } = &self.about;
         let row = levels.iter().find(|row| row["level"] == level.as_str() && row["role"] == role.as_str());
         let verdict = row.map_or("nothing".into(), |row| text(&row["verdict"]));
         if verdict != *level_verdict {

@@ -1,6 +1,6 @@
 //! The command issuer at work during a run: what the application supports, accounts of the run, and their removal at its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -9,12 +9,14 @@ use crate::suites::account_blocks::{Texts, signed_in};
 use crate::suites::scim_blocks::prepared;
 
 /// Milliseconds after which a change by SCIM is late in a live session.
-const LATE_MS: u64 = 300_000;
+pub(super) const LATE_MS: u64 = 300_000;
 
 fn mapped(seen: &Seen) -> Result<(&GroupRole, &[Course]), Judgement> {
     let first = seen.mapping.first().ok_or_else(|| Judgement::not_configured("lifecycle.mapping is not configured"))?;
     if seen.courses.is_empty() {
-        return Err(Judgement::not_configured("lifecycle.group_ways names no way that target.bindings and the other tables allow"));
+        return Err(Judgement::not_configured(
+            "lifecycle.group_ways names no way that target.bindings and the other tables allow",
+        ));
     }
     Ok((first, &seen.courses))
 }
@@ -107,7 +109,7 @@ pub fn who_leaves_loses_the_role(seen: &Seen) -> Judgement {
                 ),
                 &effect.fresh.cites,
             ),
-            Some(false) if course.way == "scim" && effect.live_ms.is_none_or(|ms| ms > LATE_MS) => {
+            Some(false) if course.way == "scim" && effect.late(&[&first.role], LATE_MS) => {
                 let text = format!("{}: the live session keeps the role; a new sign-in does not", course.way);
                 found.doubtful(text, &effect.live.cites);
             }

@@ -38,6 +38,11 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// The session that was there before still showed one of the words in the end, or did so for longer than this.
+    pub fn late(&self, words: &[&str], limit_ms: u64) -> bool {
+        self.live.has(words) || self.live_ms.is_some_and(|ms| ms > limit_ms)
+    }
+
     /// When the live session followed, in words.
     pub fn pace(&self) -> String {
         match self.live_ms {
@@ -61,6 +66,37 @@ pub async fn until(
     since: Instant,
     limit: Duration,
 ) -> Result<Effect, Obstacle> {
+    follow(stage, live, script, wanted, words, since, limit).await.map(|(effect, _)| effect)
+}
+
+/// The same for what is given; with the session of the new sign-in, where that alone shows it. What is taken away later must be watched where
+/// it showed: a session that never showed it cannot lose it.
+///
+/// # Errors
+/// As [`until`].
+pub async fn given(
+    stage: &Stage,
+    live: &Visitor,
+    script: &Script,
+    words: &[&str],
+    since: Instant,
+    limit: Duration,
+) -> Result<(Effect, Option<Visitor>), Obstacle> {
+    let (effect, entered) = follow(stage, live, script, Wanted::Shown, words, since, limit).await?;
+    let other = entered.filter(|_| effect.live_ms.is_none());
+    Ok((effect, other))
+}
+
+/// Looks, and keeps the session of the last new sign-in.
+async fn follow(
+    stage: &Stage,
+    live: &Visitor,
+    script: &Script,
+    wanted: Wanted,
+    words: &[&str],
+    since: Instant,
+    limit: Duration,
+) -> Result<(Effect, Option<Visitor>), Obstacle> {
     let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
     let fits = |texts: &Texts| texts.readable && texts.has(words) == (wanted == Wanted::Shown);
     let mut effect = Effect::default();
@@ -84,10 +120,10 @@ pub async fn until(
             };
             effect.fresh = read_page(stage, &visitor.0, page, "roles after a new sign-in").await?;
             effect.fresh_ms = elapsed_ms(since);
-            entered = Some(visitor);
             if fits(&effect.fresh) || over {
-                return Ok(effect);
+                return Ok((effect, Some(visitor.0)));
             }
+            entered = Some(visitor);
         }
         stage.wait_until(asked + pause(stage), "roles to take effect").await;
     }

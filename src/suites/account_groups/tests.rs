@@ -71,11 +71,20 @@ fn a_role_that_outlives_the_membership_is_broken() {
     let call = |change: &dyn Fn(&mut Course)| who_leaves_loses_the_role(&with(change)).call;
     assert_eq!(call(&|course| course.left = step(&["editor", "auditor"])), Call::Broken);
     assert_eq!(call(&|course| course.joined = step(&[])), Call::Undecided);
+    let keep = |course: &mut Course| {
+        let effect = course.left.effect.as_mut().unwrap();
+        (effect.live, effect.live_ms) = (page(&["editor"]), None);
+    };
     let mut live = good();
-    live.courses[0].left.effect.as_mut().unwrap().live_ms = None;
+    keep(&mut live.courses[0]);
     assert_eq!(who_leaves_loses_the_role(&live).call, Call::Doubtful);
     // A claim reaches nobody before the next sign-in.
-    assert_eq!(call(&|course| course.left.effect.as_mut().unwrap().live_ms = None), Call::Pass);
+    assert_eq!(call(&keep), Call::Pass);
+    // A session that a new sign-in ended holds no role.
+    let ended = |effect: &mut Effect| (effect.live, effect.live_ms) = (Texts::default(), None);
+    let mut single = good();
+    ended(single.courses[0].left.effect.as_mut().unwrap());
+    assert_eq!(who_leaves_loses_the_role(&single).call, Call::Pass);
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Artefacts {
                 if (kind, works) == (Kind::RefreshToken, Some(true)) {
                     // The access token that it brought is one more to be refused.
                     let access = self.mechanisms.iter_mut().filter(|one| one.kind == Kind::AccessToken);
-                    access.for_each(|one| one.during = None);
+                    access.filter(|one| one.during == Some(false)).for_each(|one| one.during = None);
                 }
             }
             let over = self.mechanisms.iter().all(|one| one.during == Some(false) || one.before != Some(true));
@@ -170,12 +170,13 @@ impl Artefacts {
                 let Some((answer, fresh)) = tokens::refresh(stage, declared, held, when).await else {
                     return Ok((None, Vec::new()));
                 };
+                let works = refreshed(&answer, fresh.is_some());
                 // A refresh token may be for one use only: what came last is what counts.
                 if let Some(fresh) = fresh {
                     let refresh = fresh.refresh.or(held.refresh.take());
                     *held = Tokens { access: fresh.access, refresh };
                 }
-                Ok((outcome(&answer), answer.cites))
+                Ok((works, answer.cites))
             }
             _ => Ok((None, Vec::new())),
         }
@@ -184,6 +185,14 @@ impl Artefacts {
 
 fn outcome(answer: &crate::counterpart::command_issuer::Answer) -> Option<bool> {
     if answer.accepted() { Some(true) } else { answer.refused().then_some(false) }
+}
+
+/// A refresh works where it brings a token. An error is a refusal under any status; some send it with 200.
+fn refreshed(answer: &crate::counterpart::command_issuer::Answer, brought: bool) -> Option<bool> {
+    if brought {
+        return Some(true);
+    }
+    (answer.refused() || (answer.accepted() && answer.error.is_some())).then_some(false)
 }
 
 /// Does `app.api` answer this browser as it answers a signed-in user?
@@ -201,4 +210,20 @@ async fn answers(
     let elsewhere = same_origin(&landing.url, stage.app()?.provider.issuer()) || place(&landing.url) != place(&api.url);
     let right = landing.status == 200 && (api.text.is_empty() || landing.html.contains(&api.text));
     Ok((Some(right && !elsewhere), cites))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counterpart::command_issuer::Answer;
+
+    #[test]
+    fn a_refresh_works_where_it_brings_a_token() {
+        let answer = |status, error: Option<&str>| Answer { status, error: error.map(str::to_owned), ..Answer::default() };
+        assert_eq!(refreshed(&answer(200, None), true), Some(true));
+        assert_eq!(refreshed(&answer(400, Some("invalid_grant")), false), Some(false));
+        assert_eq!(refreshed(&answer(200, Some("invalid_grant")), false), Some(false));
+        assert_eq!(refreshed(&answer(200, None), false), None);
+        assert_eq!(refreshed(&answer(503, None), false), None);
+    }
 }

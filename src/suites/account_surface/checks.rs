@@ -79,12 +79,24 @@ pub fn made(seen: &Made) -> Vec<String> {
     ids
 }
 
+/// All that was made is inactive.
+fn invited(seen: &Made) -> bool {
+    let made = made(seen);
+    let all = seen.after.iter().flat_map(Answer::resources);
+    all.filter(|user| user["id"].as_str().is_some_and(|id| made.iter().any(|one| one == id))).all(|user| user["active"] == false)
+}
+
 fn nobody_is_made(all: &Seen, seen: Option<&Made>, key: &str) -> Judgement {
     let Some(seen) = seen else { return Judgement::not_configured(format!("accounts.surface.{key} is not configured")) };
     let mut found = Findings::new();
     if !made(seen).is_empty() {
         let cites = seen.after.iter().find(|answer| answer.ok()).map(cite).unwrap_or_default();
-        found.broken(format!("user {} exists afterwards ({})", seen.name, ended(&seen.script)), cites);
+        let text = format!("user {} exists afterwards ({})", seen.name, ended(&seen.script));
+        // Whether an invitation can be accepted is for the operator to say.
+        match key == "local-user-create" && invited(seen) {
+            true => found.undecided(format!("{text}, inactive: perhaps an invitation that nobody can accept"), cites),
+            false => found.broken(text, cites),
+        }
         return found.conclude("");
     }
     tried(&mut found, all, &seen.script);
@@ -139,7 +151,9 @@ fn unchanged(
     if !seen.after.ok() {
         found.undecided(format!("the resource afterwards: {}", told(&seen.after)), cite(&seen.after));
     }
-    if let Some((value, control)) = seen.control.as_ref().filter(|(value, control)| !(control.ok() && holds_control(&control.body, value))) {
+    if let Some((value, control)) =
+        seen.control.as_ref().filter(|(value, control)| !(control.ok() && holds_control(&control.body, value)))
+    {
         let text = format!("the control, a change by the identity service, is not seen either (`{value}`: {})", told(control));
         found.undecided(text, cite(control));
     }
@@ -148,7 +162,9 @@ fn unchanged(
 
 /// al2.app.local-update-refused
 pub fn profiles_are_not_edited(seen: &Seen) -> Judgement {
-    let changed = |edit: &Edited| Ok(holds(&edit.after.body, &edit.value).then(|| format!("the profile holds `{}` afterwards", edit.value)));
+    let changed = |edit: &Edited| {
+        Ok(holds(&edit.after.body, &edit.value).then(|| format!("the profile holds `{}` afterwards", edit.value)))
+    };
     unchanged(seen, seen.edit.as_ref(), "local-profile-edit", changed, holds)
 }
 

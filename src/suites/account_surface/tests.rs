@@ -50,11 +50,18 @@ fn a_user_that_exists_afterwards_is_broken_and_a_script_that_stops_shows_nothing
     assert_eq!(call(nobody(stopped(200))), Call::Undecided);
     assert_eq!(call(nobody(Done { admin: true, actor: Some(refused()), played: None })), Call::Undecided);
     assert_eq!(call(Made { after: vec![list(&["U@x.test"])], ..nobody(done(200)) }), Call::Broken);
+    let mut invited = list(&["U@x.test"]);
+    invited.body["Resources"][0]["active"] = json!(false);
+    assert_eq!(call(Made { after: vec![invited.clone()], ..nobody(done(200)) }), Call::Undecided);
+    let signup = Seen { signup: Some(Made { after: vec![invited], ..nobody(done(200)) }), ..Seen::default() };
+    assert_eq!(nobody_signs_up(&signup).call, Call::Broken);
     assert_eq!(call(Made { after: vec![list(&["other@x.test"])], ..nobody(done(403)) }), Call::Pass);
     assert_eq!(call(Made { after: vec![error(503, "")], ..nobody(done(403)) }), Call::Undecided);
     assert_eq!(administrators_create_nobody(&Seen::default()).call, Call::NotConfigured);
-    let signup =
-        Made { script: Done { admin: false, actor: None, played: Some(Played { at_provider: true, ..stopped(200).played.unwrap() }) }, ..nobody(done(0)) };
+    let signup = Made {
+        script: Done { admin: false, actor: None, played: Some(Played { at_provider: true, ..stopped(200).played.unwrap() }) },
+        ..nobody(done(0))
+    };
     assert_eq!(nobody_signs_up(&Seen { signup: Some(signup), ..Seen::default() }).call, Call::Pass);
 }
 
