@@ -151,7 +151,8 @@ mod tests {
     use crate::model::target::{App, Scim};
 
     fn target(bindings: &[&str], scim: bool) -> Target {
-        let mut target = Target { app: Some(App { protected_url: "https://a.test/".into(), ..App::default() }), ..Target::default() };
+        let mut target =
+            Target { app: Some(App { protected_url: "https://a.test/".into(), ..App::default() }), ..Target::default() };
         target.target.bindings = bindings.iter().map(ToString::to_string).collect();
         target.commands.command_endpoint = "https://a.test/commands".into();
         target.scim = scim.then(|| Scim { base_url: "https://a.test/scim".into(), ..Scim::default() });

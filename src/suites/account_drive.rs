@@ -12,8 +12,11 @@ use crate::stage::Stage;
 use crate::suite::Obstacle;
 
 /// Commands that end access, in the order in which they are tried, with what undoes them.
-const ENDS: [(&str, Ended, Option<&str>); 3] =
-    [("suspend", Ended::Suspend, Some("reactivate")), ("archive", Ended::Archive, Some("restore")), ("delete", Ended::Erase, None)];
+const ENDS: [(&str, Ended, Option<&str>); 3] = [
+    ("suspend", Ended::Suspend, Some("reactivate")),
+    ("archive", Ended::Archive, Some("restore")),
+    ("delete", Ended::Erase, None),
+];
 
 /// What drives accounts.
 pub enum Drive<'a> {
@@ -184,7 +187,11 @@ fn named(desk: &Desk<'_>, user: &Subject) -> Account {
 pub fn record(told: &command_issuer::Answer) -> Answer {
     let cite = told.cites.last().cloned().unwrap_or_default();
     if told.silent() {
-        return Answer { fault: Some(told.fault.clone().unwrap_or_else(|| format!("status {}", told.status))), cite, ..Answer::default() };
+        return Answer {
+            fault: Some(told.fault.clone().unwrap_or_else(|| format!("status {}", told.status))),
+            cite,
+            ..Answer::default()
+        };
     }
     let mut body = user(&Value::Object(told.members.clone()));
     if let Some(error) = &told.error {

@@ -148,10 +148,7 @@ async fn newcomer(stage: &Stage, drive: &Drive<'_>) -> Result<(Subject, provider
     Ok((Subject { id, user_name: person.user_name, made: true, disposable: true, found }, who))
 }
 
-async fn provisioned(
-    stage: &Stage,
-    drive: &Drive<'_>,
-) -> Result<(Created, Option<Updated>, Option<Stale>), Obstacle> {
+async fn provisioned(stage: &Stage, drive: &Drive<'_>) -> Result<(Created, Option<Updated>, Option<Stale>), Obstacle> {
     let (user, who) = newcomer(stage, drive).await?;
     let (visitor, attempt) = stage.attempt(Script::of(&who), "first sign-in of a provisioned user").await?;
     let mut created = Created { id: user.id.clone(), display: who.name.clone(), attempt, ..Created::default() };
@@ -210,7 +207,8 @@ async fn accounts_of(
         return by_commands(drive, who).await;
     }
     let mut found = Vec::new();
-    for (attribute, value) in [("externalId", who.sub.as_str()), ("userName", user_name), ("emails.value", &who.email), ("userName", &who.sub)]
+    for (attribute, value) in
+        [("externalId", who.sub.as_str()), ("userName", user_name), ("emails.value", &who.email), ("userName", &who.sub)]
     {
         found.push(find(stage, &format!("accounts by {attribute}"), attribute, value).await?);
     }

@@ -120,18 +120,19 @@ impl Scenario for AccountSurface {
         let office = match stage.world.target.accounts.surface.get("role-catalogue") {
             Some(surface) if surface.actor == Actor::Admin => {
                 let (visitor, entered) = admin.visitor(stage).await?;
-                if entered.signed_in() { Some(visitor.play(stage, surface, &[], "a page of administrators").await?.0) } else { None }
+                if entered.signed_in() {
+                    Some(visitor.play(stage, surface, &[], "a page of administrators").await?.0)
+                } else {
+                    None
+                }
             }
             _ => None,
         };
         let (create, signup, edit) =
             futures_util::future::try_join3(local::create(&world), local::signup(&world), local::edit(&world)).await?;
-        let (group, unassigned, assigned) = futures_util::future::try_join3(
-            local::group(&world),
-            own_roles::unassigned(&world),
-            own_roles::assigned(&world),
-        )
-        .await?;
+        let (group, unassigned, assigned) =
+            futures_util::future::try_join3(local::group(&world), own_roles::unassigned(&world), own_roles::assigned(&world))
+                .await?;
         // Where the run makes no users, all parts work on the same ones: what ends access goes last, one after the other.
         let delete = local::delete(&world).await?;
         let bypass = bypass::play(&world).await?;

@@ -44,8 +44,7 @@ pub async fn subject(stage: &Stage, label: &str, disposable: bool) -> Result<Sub
         }
         Err(obstacle) => obstacle,
     };
-    let mut all: Vec<&NamedUser> =
-        stage.scim()?.scim.users.iter().filter(|named| named.disposable || !disposable).collect();
+    let mut all: Vec<&NamedUser> = stage.scim()?.scim.users.iter().filter(|named| named.disposable || !disposable).collect();
     loop {
         let names: Vec<&str> = all.iter().map(|named| named.user_name.as_str()).collect();
         let Some(at) = stage.take_named(&names).await else { return Err(obstacle) };

@@ -109,7 +109,11 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
     }
     // The control: the wrong client is refused for whom it asks about, not for its token.
     if !seen.searched.ok() || !seen.own_user.ok() {
-        let why = format!("the first tenant's client cannot work in its own tenant: {}, {}", seen.searched.describe(), seen.own_user.describe());
+        let why = format!(
+            "the first tenant's client cannot work in its own tenant: {}, {}",
+            seen.searched.describe(),
+            seen.own_user.describe()
+        );
         return Judgement::undecided(why).cite(&at(&seen.searched));
     }
     let mut found = Findings::new();

@@ -43,8 +43,10 @@ async fn what_holds_for_every_binding_is_decided_by_commands() {
     let (setting, _peers) = commands_alone().await;
     let report = played(setting, &[]).await;
     nothing_failed(&report);
-    let open: Vec<String> =
-        [Verdict::Inconclusive, Verdict::NotRun, Verdict::Warning].into_iter().flat_map(|verdict| rows(&report, verdict)).collect();
+    let open: Vec<String> = [Verdict::Inconclusive, Verdict::NotRun, Verdict::Warning]
+        .into_iter()
+        .flat_map(|verdict| rows(&report, verdict))
+        .collect();
     // It needs a tenant that may be spoilt.
     assert!(open.iter().all(|row| row.starts_with("al1.app.cmd-suspend-tenant ")), "{open:#?}");
     let passed = rows(&report, Verdict::Pass);

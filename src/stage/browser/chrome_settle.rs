@@ -141,9 +141,7 @@ impl ChromePage {
                 End::Arrival(arrival) => {
                     (Landing { url: arrival.url.clone(), status: self.net.status, ..Landing::default() }, None)
                 }
-                End::NoPage => {
-                    (Landing::without_page(self.net.document_url().unwrap_or_default(), self.net.status), None)
-                }
+                End::NoPage => (Landing::without_page(self.net.document_url().unwrap_or_default(), self.net.status), None),
                 End::Settled | End::Failed(_) => self.shown(&end, step).await?,
             };
             if !matches!(end, End::Settled) || self.net.documents() == documents || Instant::now() >= until {

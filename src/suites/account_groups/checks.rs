@@ -14,7 +14,9 @@ const LATE_MS: u64 = 300_000;
 fn mapped(seen: &Seen) -> Result<(&GroupRole, &[Course]), Judgement> {
     let first = seen.mapping.first().ok_or_else(|| Judgement::not_configured("lifecycle.mapping is not configured"))?;
     if seen.courses.is_empty() {
-        return Err(Judgement::not_configured("lifecycle.group_ways names no way that target.bindings and the other tables allow"));
+        return Err(Judgement::not_configured(
+            "lifecycle.group_ways names no way that target.bindings and the other tables allow",
+        ));
     }
     Ok((first, &seen.courses))
 }

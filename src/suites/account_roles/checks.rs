@@ -3,7 +3,7 @@
 use super::{Course, Seen};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
-use crate::suites::account_blocks::{Texts, signed_in};
+use crate::suites::account_blocks::signed_in;
 use crate::suites::scim_blocks::{cite, prepared, told};
 
 /// Milliseconds after which a removal is late in a live session.
@@ -18,11 +18,11 @@ pub fn the_list_is_complete(seen: &Seen) -> Judgement {
         return Judgement::undecided(format!("no role is exposed (see al3.app.roles-exposed): {}", told(list))).cite(cite(list));
     }
     let page = seen.catalogue.as_ref().filter(|(played, page)| played.complete && page.readable && !page.texts.is_empty());
-    let known = match page {
-        Some((_, page)) => page.clone(),
-        None => Texts { texts: seen.declared.clone(), ..Texts::default() },
+    let known: Vec<&String> = match page {
+        Some((_, page)) => page.texts.iter().collect(),
+        None => seen.declared.iter().collect(),
     };
-    if known.texts.is_empty() {
+    if known.is_empty() {
         let why = seen.catalogue.as_ref().map_or("lifecycle.roles is not configured".to_owned(), |(played, page)| {
             format!("the page of the administrator: {}; {}", played.describe(), page.describe())
         });
@@ -31,9 +31,16 @@ pub fn the_list_is_complete(seen: &Seen) -> Judgement {
     let source = if page.is_some() { "the administrator's page" } else { "lifecycle.roles" };
     // A role that the run made meanwhile may stand in one of the two readings alone; whether it appears is new-role-appears.
     let own = |name: &str| !seen.run.is_empty() && name.contains(&seen.run);
-    let missing = known.besides(|name| own(name) || exposed.iter().any(|role| role.is(name)));
-    let surplus = exposed.iter().filter(|role| !own(&role.value) && !known.has(&[&role.value, &role.display]));
-    let surplus: Vec<&str> = surplus.map(|role| role.value.as_str()).collect();
+    let missing: Vec<&str> = known
+        .iter()
+        .filter(|name| !own(name) && !exposed.iter().any(|role| role.is(name)))
+        .map(|name| name.as_str())
+        .collect();
+    let surplus: Vec<&str> = exposed
+        .iter()
+        .filter(|role| !own(&role.value) && !known.iter().any(|name| role.is(name)))
+        .map(|role| role.value.as_str())
+        .collect();
     let list = if seen.exposed.list.ok() { &seen.exposed.list } else { &seen.exposed.schemas };
     let told = format!("not exposed, but named by {source}: {}", missing.join(", "));
     if !missing.is_empty() && seen.exposed.metadata {
@@ -111,7 +118,7 @@ pub fn an_assigned_role_is_in_effect(seen: &Seen) -> Judgement {
                     format!("{way}: {seconds} s after the assignment of `{}`: {}", role.value, page.describe()),
                     &page.cites,
                 );
-            } else if let Some(more) = page.besides(|text| role.is(text) || course.shown.has(&[text])).first() {
+            } else if let Some(more) = page.texts.iter().find(|text| !role.is(text) && !course.shown.has(&[text])) {
                 found.broken(format!("{way}: role `{}` brought `{more}` as well", role.value), &page.cites);
             } else {
                 found.saw(&page.cites);
@@ -168,7 +175,7 @@ pub fn a_removed_role_is_gone(seen: &Seen) -> Judgement {
                 format!("{way}: `{}` is still in effect after a new sign-in: {}", role.value, page.describe()),
                 &page.cites,
             );
-        } else if way == "scim" && course.off.late(&words, LATE_MS) {
+        } else if way == "scim" && course.off.live_ms.is_none_or(|ms| ms > LATE_MS) {
             found.doubtful(format!("{way}: the live session keeps the role; a new sign-in does not"), &course.off.live.cites);
         }
         paces.push(format!("{way}: gone {}", course.off.pace()));

@@ -139,7 +139,9 @@ fn unchanged(
     if !seen.after.ok() {
         found.undecided(format!("the resource afterwards: {}", told(&seen.after)), cite(&seen.after));
     }
-    if let Some((value, control)) = seen.control.as_ref().filter(|(value, control)| !(control.ok() && holds_control(&control.body, value))) {
+    if let Some((value, control)) =
+        seen.control.as_ref().filter(|(value, control)| !(control.ok() && holds_control(&control.body, value)))
+    {
         let text = format!("the control, a change by the identity service, is not seen either (`{value}`: {})", told(control));
         found.undecided(text, cite(control));
     }
@@ -148,7 +150,9 @@ fn unchanged(
 
 /// al2.app.local-update-refused
 pub fn profiles_are_not_edited(seen: &Seen) -> Judgement {
-    let changed = |edit: &Edited| Ok(holds(&edit.after.body, &edit.value).then(|| format!("the profile holds `{}` afterwards", edit.value)));
+    let changed = |edit: &Edited| {
+        Ok(holds(&edit.after.body, &edit.value).then(|| format!("the profile holds `{}` afterwards", edit.value)))
+    };
     unchanged(seen, seen.edit.as_ref(), "local-profile-edit", changed, holds)
 }
 

@@ -26,12 +26,7 @@ async fn made(ground: &Ground<'_>, name: &str, clause: &str, label: &str) -> Res
     };
     let (known, _) = ground.drive.account(&format!("{label}-control"), false).await?;
     let before = searched(ground, &who.email).await?.into_iter().next().unwrap_or_default();
-    let values = [
-        ("user_name", who.email.as_str()),
-        ("email", &who.email),
-        ("value", &who.name),
-        ("id", &who.sub),
-    ];
+    let values = [("user_name", who.email.as_str()), ("email", &who.email), ("value", &who.name), ("id", &who.sub)];
     // Whatever comes of it: nothing else remembers that user.
     stage.guest(&who);
     let script = act(ground, None, surface, &values, name).await?;

@@ -53,8 +53,10 @@ fn a_user_that_exists_afterwards_is_broken_and_a_script_that_stops_shows_nothing
     assert_eq!(call(Made { after: vec![list(&["other@x.test"])], ..nobody(done(403)) }), Call::Pass);
     assert_eq!(call(Made { after: vec![error(503, "")], ..nobody(done(403)) }), Call::Undecided);
     assert_eq!(administrators_create_nobody(&Seen::default()).call, Call::NotConfigured);
-    let signup =
-        Made { script: Done { admin: false, actor: None, played: Some(Played { at_provider: true, ..stopped(200).played.unwrap() }) }, ..nobody(done(0)) };
+    let signup = Made {
+        script: Done { admin: false, actor: None, played: Some(Played { at_provider: true, ..stopped(200).played.unwrap() }) },
+        ..nobody(done(0))
+    };
     assert_eq!(nobody_signs_up(&Seen { signup: Some(signup), ..Seen::default() }).call, Call::Pass);
 }
 

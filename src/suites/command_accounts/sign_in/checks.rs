@@ -87,7 +87,10 @@ fn takes_effect(found: &mut Findings, sub: &str, what: &str, part: &Given) {
         }
     };
     if !part.before.signed_in || !part.before.fault.is_empty() || part.before.names(&part.role) {
-        let why = format!("the user could not be signed in, the page could not be read, or it showed the role {} before", part.role.join("/"));
+        let why = format!(
+            "the user could not be signed in, the page could not be read, or it showed the role {} before",
+            part.role.join("/")
+        );
         found.undecided(why, &part.before.cites);
         return;
     }
