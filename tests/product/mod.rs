@@ -155,7 +155,7 @@ impl Truth {
             differences.push(format!("{id}\n  truth  none\n  report {}: {}", text(&row["verdict"]), text(&row["reason"])));
         }
         let levels = report["levels"].as_array().cloned().unwrap_or_default();
-        let About { level, role, level_verdict } = &self.about;
+        let About { level, role, level_verdict, .. } = &self.about;
         let row = levels.iter().find(|row| row["level"] == level.as_str() && row["role"] == role.as_str());
         let verdict = row.map_or("nothing".into(), |row| text(&row["verdict"]));
         if verdict != *level_verdict {
