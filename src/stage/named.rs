@@ -33,7 +33,7 @@ impl Taken {
     pub async fn one_of(&self, all: &Named, names: &[&str]) -> Option<usize> {
         let _one = self.asking.lock().await;
         let known = |name: &&str| self.held.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(held, _)| held == name);
-        if let Some(at) = names.iter().position(|name| known(name)) {
+        if let Some(at) = names.iter().position(known) {
             return Some(at);
         }
         let free = names.iter().enumerate().find_map(|(at, name)| Some((at, all.turn(name).try_lock_owned().ok()?)));

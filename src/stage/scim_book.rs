@@ -146,7 +146,7 @@ impl Book {
     }
 
     /// After it: the id where one came that is of this run, nothing where it was refused.
-    pub fn settle(&self, journal: &Journal, intent: Made, answer: &Answer) {
+    pub fn settle(&self, journal: &Journal, intent: &Made, answer: &Answer) {
         let id = answer.id();
         let known = answer.ok() && can_stand_in_a_path(id) && (intent.place == "/Roles" || self.may_change(&intent.place, id));
         // Whoever answers late or with a fault may have committed all the same.
@@ -157,7 +157,7 @@ impl Book {
             open.then(|| Made { late: answer.status == 0, ..intent.clone() })
         };
         let mut made = self.made();
-        if let Some(at) = made.iter().position(|known| *known == intent) {
+        if let Some(at) = made.iter().position(|known| known == intent) {
             made.remove(at);
         }
         made.extend(now.clone());
@@ -255,7 +255,7 @@ mod tests {
         let journal = Journal::default();
         let intent = book.intend(&journal, &call).unwrap();
         book.note(&call, answer);
-        book.settle(&journal, intent, answer);
+        book.settle(&journal, &intent, answer);
         book.take()
     }
 
@@ -336,7 +336,7 @@ mod tests {
         let intent = book.intend(&Journal::default(), &call).unwrap();
         let created = answer(201, json!({"id": "7", "userName": RUN}));
         book.note(&call, &created);
-        book.settle(&Journal::default(), intent, &created);
+        book.settle(&Journal::default(), &intent, &created);
         assert!(book.has("/Users", "7"));
         book.removed(&Journal::default(), &Call::delete("/Users/7"), &answer(500, Value::Null));
         assert!(book.has("/Users", "7"));

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use super::Stage;
 use super::journal::Entry;
 use super::scim_book::{Made, can_stand_in_a_path};
-use crate::counterpart::scim_client::{Call, quoted};
+use crate::counterpart::scim_client::{Answer, Call, quoted};
 
 /// Resources that are removed at a time. Small servers keep few connections waiting, and one that is dropped costs a second.
 const AT_ONCE: usize = 4;
@@ -83,7 +83,7 @@ impl Stage {
         let find = Call::get(made.place.clone()).filter(format!("{attribute} eq {}", quoted(&made.name))).by(made.bearer());
         let deadline = Instant::now() + LATE;
         loop {
-            let answer = self.scim_send(super::CLEAN_UP, find.clone()).await.ok().filter(|answer| answer.ok())?;
+            let answer = self.scim_send(super::CLEAN_UP, find.clone()).await.ok().filter(Answer::ok)?;
             // A server that ignores filters must not lose anybody else's resources.
             let is_it = |name: &str| name.eq_ignore_ascii_case(&made.name);
             let ours = answer.resources().iter().filter(|resource| resource[attribute].as_str().is_some_and(is_it));

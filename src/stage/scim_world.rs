@@ -211,7 +211,7 @@ impl Stage {
                 let made = Call::get(format!("{}/{}", call.path, answer.id())).by(call.bearer.clone());
                 Box::pin(self.scim_once("is that what was created?", &made)).await?;
             }
-            world.book.settle(&self.world.journal, intent, &answer);
+            world.book.settle(&self.world.journal, &intent, &answer);
         } else if call.method == "DELETE" {
             world.book.removed(&self.world.journal, call, &answer);
         } else if call.method == "PATCH" && answer.ok() && call.bearer == Bearer::Own && world.book.made_here(&call.path) {

@@ -242,28 +242,28 @@ mod tests {
     use super::*;
     use crate::counterpart::command_issuer::StreamEvent;
 
-    fn told(status: u16, members: Value) -> command_issuer::Answer {
+    fn told(status: u16, members: &Value) -> command_issuer::Answer {
         let members = members.as_object().cloned().unwrap();
         command_issuer::Answer { status, members, cites: vec!["x1".into()], ..command_issuer::Answer::default() }
     }
 
     #[test]
     fn the_state_of_an_account_is_read_as_a_record() {
-        let state = |status, word: &str| is_active(&record(&told(status, json!({"sub": "s", "account_state": word}))));
+        let state = |status, word: &str| is_active(&record(&told(status, &json!({"sub": "s", "account_state": word}))));
         assert_eq!(state(200, "active"), Some(true));
         assert_eq!(state(200, "suspended"), Some(false));
         assert_eq!(state(200, "unknown"), Some(false));
         // A refusal that tells a state has ended nothing.
         assert_eq!(state(409, "suspended"), None);
-        assert_eq!(is_active(&record(&told(200, json!({"sub": "s"})))), None);
+        assert_eq!(is_active(&record(&told(200, &json!({"sub": "s"})))), None);
     }
 
     #[test]
     fn an_answer_that_says_nothing_stays_silent() {
         for status in [0, 408, 429, 503] {
-            assert!(record(&told(status, json!({}))).silent(), "{status}");
+            assert!(record(&told(status, &json!({}))).silent(), "{status}");
         }
-        let refused = command_issuer::Answer { error: Some("access_denied".into()), ..told(403, json!({})) };
+        let refused = command_issuer::Answer { error: Some("access_denied".into()), ..told(403, &json!({})) };
         assert_eq!(record(&refused).text_at("/detail"), "error `access_denied`");
     }
 
