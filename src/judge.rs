@@ -125,6 +125,7 @@ pub fn of_scenario(plan: &Plan, observation: &Observation, attest: &BTreeMap<Str
 
 fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation>, seen: &Observations) -> ClauseRow {
     let clause = &planned.clause;
+    let heard = judgement.is_some();
     let (mut verdict, mut judgement) = match (&planned.fate, judgement, by.map(|by| &by.outcome)) {
         (Fate::NotRun(reason), _, _) => (Verdict::NotRun, Judgement::undecided(reason.clone())),
         (Fate::NotApplicable(reason), _, _) => applied(clause, Judgement::not_applicable(reason.clone())),
@@ -140,6 +141,8 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
         }
         (Fate::Tested, None, _) => (Verdict::Inconclusive, Judgement::undecided("the run ended before this was tested")),
     };
+    // A test that was cut off might have decided: no statement stands in for it.
+    let cut = planned.fate == Fate::Tested && !heard && verdict == Verdict::Inconclusive;
     // What the target file itself decides is no matter of a statement.
     let attestable = (clause.attestable || clause.how == How::Attested) && !matches!(planned.fate, Fate::Declared { .. });
     let statement = seen.attest.get(&clause.id).or_else(|| seen.attest.get(clause.base()));
@@ -148,7 +151,7 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
         if !statement.holds {
             verdict = if clause.strength.gates() { Verdict::Fail } else { Verdict::Warning };
             judgement.reason = format!("the operator states that the demand does not hold: {told}");
-        } else if matches!(verdict, Verdict::Inconclusive | Verdict::NotRun) {
+        } else if !cut && matches!(verdict, Verdict::Inconclusive | Verdict::NotRun) {
             let tested = planned.fate == Fate::Tested && !judgement.reason.is_empty();
             let why = if tested { format!("; the test alone: {}", judgement.reason) } else { String::new() };
             verdict = Verdict::Attested;
@@ -269,6 +272,28 @@ mod tests {
             baseline: None,
             excused: None,
         }
+    }
+
+    #[test]
+    fn a_statement_stands_in_for_what_a_test_leaves_open_and_not_for_a_test_that_was_cut_off() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let attestable = catalogue.clauses.iter().find(|clause| clause.attestable && clause.how != How::Attested);
+        let planned = Planned { clause: attestable.unwrap().clone(), fate: Fate::Tested };
+        let verdict = |judgement: Option<&Judgement>, outcome: Result<Value, FaultClass>, holds| {
+            let stopped = |class| Stopped { class, message: "stopped".into(), hint: String::new() };
+            let outcome = outcome.map_err(stopped);
+            let (scenario, controls) = ("a scenario".to_owned(), Controls::default());
+            let by = Observation { scenario, outcome, duration_ms: 0, waited_ms: 0, controls };
+            let statement = Attestation { holds, statement: "so it is".into(), by: "me".into(), date: "2026-01-01".into() };
+            let attest = BTreeMap::from([(planned.clause.id.clone(), statement)]);
+            row(&planned, judgement, Some(&by), &Observations { attest, ..Observations::default() }).verdict
+        };
+        let open = Judgement::undecided("nobody knows");
+        assert_eq!(verdict(Some(&open), Ok(Value::Null), true), Verdict::Attested);
+        assert_eq!(verdict(None, Err(FaultClass::Config), true), Verdict::Attested);
+        assert_eq!(verdict(None, Err(FaultClass::Target), true), Verdict::Inconclusive);
+        assert_eq!(verdict(None, Err(FaultClass::Target), false), Verdict::Fail);
+        assert_eq!(verdict(Some(&Judgement::broken("seen")), Ok(Value::Null), true), Verdict::Fail);
     }
 
     #[test]
