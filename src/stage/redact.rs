@@ -6,6 +6,7 @@ use std::sync::{LazyLock, RwLock};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use crate::model::Message;
@@ -40,8 +41,37 @@ const PROOF_CLAIMS: [&str; 6] = ["htu", "htm", "ath", "cnf", "scope", "idp"];
 /// Knows the secrets the user gave, and what a secret looks like.
 #[derive(Debug, Default)]
 pub struct Redactor {
-    /// (value, what it is)
-    secrets: RwLock<Vec<(String, String)>>,
+    secrets: RwLock<Vec<Secret>>,
+}
+
+/// A value that must not reach a file. Every text is searched for every one of them, so what a search needs is made once.
+#[derive(Debug)]
+struct Secret {
+    value: Finder<'static>,
+    /// What it is.
+    name: String,
+}
+
+impl Secret {
+    fn new(value: &str, name: &str) -> Self {
+        Secret { value: Finder::new(value.as_bytes()).into_owned(), name: name.to_owned() }
+    }
+
+    /// The text with the name in place of every occurrence; none where there is no occurrence.
+    fn replaced(&self, text: &str) -> Option<String> {
+        let first = self.value.find(text.as_bytes())?;
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        let mut at = Some(first);
+        while let Some(start) = at {
+            out.push_str(&rest[..start]);
+            out.push_str(&format!("[{}]", self.name));
+            rest = &rest[start + self.value.needle().len()..];
+            at = self.value.find(rest.as_bytes());
+        }
+        out.push_str(rest);
+        Some(out)
+    }
 }
 
 impl Redactor {
@@ -52,14 +82,14 @@ impl Redactor {
             return;
         }
         let mut secrets = self.secrets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !secrets.iter().any(|(known, _)| known == value) {
+        if !secrets.iter().any(|known| known.value.needle() == value.as_bytes()) {
             let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-            secrets.push((value.to_owned(), name.to_owned()));
+            secrets.push(Secret::new(value, name));
             if encoded != value {
-                secrets.push((encoded, name.to_owned()));
+                secrets.push(Secret::new(&encoded, name));
             }
             // The longest first, so that a secret that contains another one is replaced whole.
-            secrets.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+            secrets.sort_by_key(|secret| std::cmp::Reverse(secret.value.needle().len()));
         }
     }
 
@@ -67,9 +97,9 @@ impl Redactor {
     pub fn text(&self, text: &str) -> String {
         let secrets = self.secrets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut out = text.to_owned();
-        for (value, name) in secrets.iter() {
-            if out.contains(value.as_str()) {
-                out = out.replace(value.as_str(), &format!("[{name}]"));
+        for secret in secrets.iter() {
+            if let Some(replaced) = secret.replaced(&out) {
+                out = replaced;
             }
         }
         parameters(&jwts(&private_keys(&out)))
