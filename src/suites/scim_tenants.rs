@@ -85,7 +85,8 @@ impl Scenario for Tenants {
             seen.touched.push((what.into(), answer));
             // Ids are told apart within a tenant only: this one is also that of somebody whom nobody may change.
             if another {
-                break;
+                seen.user_after = stage.scim_send("the other tenant's user afterwards", theirs(Call::get(at))).await?;
+                return Ok(seen);
             }
         }
         if let Ok(own) = stage.scim_sentinel().await {
