@@ -107,7 +107,7 @@ fn what_the_applications_server_does_is_judged() {
         ("scope-scim-needed", |seen| seen.scopes[0] = ("openid".into(), refusal(), None), Pass),
         (
             "scope-scim-needed",
-            |seen| (seen.scopes[0], seen.control) = (("openid".into(), refusal(), None), Some(refusal())),
+            |seen| (seen.scopes[0], seen.control) = ((String::from("openid"), refusal(), None), Some(refusal())),
             Undecided,
         ),
         ("scope-not-broader", |_| (), Pass),
