@@ -359,11 +359,13 @@ fn the_configuration_tells_the_truth(seen: &Seen) -> Judgement {
     }
     let by_index = seen.walks.iter().find(|walk| !walk.cursor);
     let by_cursor = seen.walks.iter().find(|walk| walk.cursor);
-    if announces_cursors(config) && by_cursor.is_some_and(|walk| walk.broken.is_some()) {
+    // A page that got no answer, or met the limit of requests, contradicts nothing.
+    let fails = |walk: &Walk| walk.broken.as_ref().is_some_and(|page| !page.silent());
+    if announces_cursors(config) && by_cursor.is_some_and(fails) {
         found.broken("cursor paging is announced and does not work", &at);
     }
     let index = config.body["pagination"]["index"].as_bool();
-    if index == Some(true) && by_index.is_some_and(|walk| walk.broken.is_some() || walk.stuck.is_some()) {
+    if index == Some(true) && by_index.is_some_and(|walk| fails(walk) || walk.stuck.is_some()) {
         found.broken("index paging is announced and does not work", &at);
     }
     found.saw(&at);

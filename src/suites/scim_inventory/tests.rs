@@ -133,6 +133,8 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("service-provider-config", |seen| seen.config.body["patch"]["supported"] = json!(false), Broken),
         ("service-provider-config", |seen| seen.config.status = 404, Broken),
         ("service-provider-config", |seen| seen.config.status = 502, Undecided),
+        ("service-provider-config", |seen| seen.walks[0].broken = Some(error(400, "")), Broken),
+        ("service-provider-config", |seen| seen.walks[0].broken = Some(answer(503, Value::Null)), Pass),
         ("resource-types", |seen| seen.types.body["Resources"][0]["schema"] = json!("urn:other"), Broken),
         ("resource-types", |seen| drop(seen.types.body["Resources"].as_array_mut().unwrap().pop()), Doubtful),
         ("al1.app.schemas", |seen| seen.read.body["shoeSize"] = json!(44), Broken),
