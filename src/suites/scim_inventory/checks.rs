@@ -421,7 +421,12 @@ fn users_and_groups_are_resource_types(seen: &Seen) -> Judgement {
         found.doubtful("a bare array in place of a ListResponse", &at);
     }
     let one = &seen.user_type;
-    if !one.silent() && !one.ok() {
+    // Its id is optional and need not be its name (RFC 7643 6).
+    let is_user = |entry: &&Value| {
+        let stands = entry["meta"]["location"].as_str().unwrap_or_default();
+        entry["id"] == "User" || stands.ends_with("/ResourceTypes/User")
+    };
+    if !one.silent() && !one.ok() && entries(types).iter().any(is_user) {
         found.broken(format!("/ResourceTypes/User is answered with {}", one.describe()), &cites(&[one]));
     }
     found.saw(&at);

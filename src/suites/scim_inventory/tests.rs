@@ -137,6 +137,8 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("service-provider-config", |seen| seen.walks[0].broken = Some(answer(503, Value::Null)), Pass),
         ("resource-types", |seen| seen.types.body["Resources"][0]["schema"] = json!("urn:other"), Broken),
         ("resource-types", |seen| drop(seen.types.body["Resources"].as_array_mut().unwrap().pop()), Doubtful),
+        ("resource-types", |seen| seen.user_type.status = 404, Pass),
+        ("resource-types", |seen| (seen.user_type.status, seen.types.body["Resources"][0]["id"]) = (404, json!("User")), Broken),
         ("al1.app.schemas", |seen| seen.read.body["shoeSize"] = json!(44), Broken),
         ("al1.app.schemas", |seen| seen.schemas.body["Resources"][1]["attributes"] = json!([{"name": "displayName"}]), Broken),
         ("password-never-returned", |seen| seen.secrets.push(("password".into(), "e1".into())), Broken),
