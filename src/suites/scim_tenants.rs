@@ -31,6 +31,9 @@ pub struct Seen {
     pub adopted: Option<Answer>,
     /// That group afterwards.
     pub own_group_after: Answer,
+    /// The controls: a user of the own tenant is put into it, and it is renamed.
+    #[serde(default)]
+    pub controls: Vec<Answer>,
     /// The other tenant's group is changed.
     pub group_touched: Option<Answer>,
     /// User and group afterwards, as their own client sees them.
@@ -77,7 +80,14 @@ impl Scenario for Tenants {
         ];
         for (what, call) in touches {
             // What our own list of things to remove knows must not hear of this DELETE.
-            seen.touched.push((what.into(), stage.scim_send(&format!("{what} by the wrong client"), call).await?));
+            let answer = stage.scim_send(&format!("{what} by the wrong client"), call).await?;
+            let another = is_another(&seen.user, &answer);
+            seen.touched.push((what.into(), answer));
+            // Ids are told apart within a tenant only: this one is also that of somebody whom nobody may change.
+            if another {
+                seen.user_after = stage.scim_send("the other tenant's user afterwards", theirs(Call::get(at))).await?;
+                return Ok(seen);
+            }
         }
         if let Ok(own) = stage.scim_sentinel().await {
             let call = Call::get(format!("/Users/{}", own.id()));
@@ -89,7 +99,12 @@ impl Scenario for Tenants {
             let own = format!("/Groups/{}", seen.own_group.id());
             let call = Call::patch(own.clone(), &[add("members", json!([{"value": user}]))]);
             seen.adopted = Some(stage.scim_send("the other tenant's user as a member", call).await?);
-            seen.own_group_after = stage.scim_send("the own group afterwards", Call::get(own)).await?;
+            seen.own_group_after = stage.scim_send("the own group afterwards", Call::get(own.clone())).await?;
+            let member = add("members", json!([{"value": seen.own_user.id()}]));
+            let name = replace("displayName", world.name("own tenant, renamed"));
+            for (what, change) in [("an own user as a member", member), ("the own group is renamed", name)] {
+                seen.controls.push(stage.scim_send(what, Call::patch(own.clone(), &[change])).await?);
+            }
         }
         if !seen.group.id().is_empty() {
             let theirs_at = format!("/Groups/{}", seen.group.id());
@@ -104,6 +119,12 @@ impl Scenario for Tenants {
 
 fn at(answer: &Answer) -> [ExchangeId; 1] {
     [answer.cite.clone()]
+}
+
+/// The answer shows a user of another name.
+fn is_another(user: &Answer, answer: &Answer) -> bool {
+    let (wanted, name) = (user.text_at("/userName"), answer.text_at("/userName"));
+    answer.ok() && !wanted.is_empty() && !name.is_empty() && !name.eq_ignore_ascii_case(wanted)
 }
 
 fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
@@ -121,6 +142,8 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
     for (what, answer) in &seen.touched {
         if answer.silent() {
             found.undecided(format!("{what}: {}", answer.describe()), &at(answer));
+        } else if is_another(&seen.user, answer) {
+            found.undecided(format!("{what}: the own tenant has another user with the same id"), &at(answer));
         } else if answer.ok() {
             found.broken(format!("{what} works with the token of another tenant"), &at(answer));
         } else if !matches!(answer.status, 403 | 404) {
@@ -142,6 +165,17 @@ fn nobody_of_another_tenant_is_reached(seen: &Seen) -> Judgement {
     found.conclude("not found, and untouched")
 }
 
+/// Who refuses the same change within its own tenant has refused it for another reason.
+fn controlled(found: &mut Findings, control: Option<&Answer>) {
+    match control {
+        Some(control) if control.ok() => {}
+        Some(control) => {
+            found.undecided(format!("the control, the same in the own tenant: {}", control.describe()), &at(control));
+        }
+        None => found.undecided("the control, the same in the own tenant, was not sent", &[]),
+    }
+}
+
 fn nobody_of_another_tenant_is_adopted(seen: &Seen) -> Judgement {
     let (Some(adopted), Some(touched)) = (&seen.adopted, &seen.group_touched) else {
         return Judgement::undecided("groups could not be created in both tenants").cite(&at(&seen.own_group));
@@ -156,6 +190,7 @@ fn nobody_of_another_tenant_is_adopted(seen: &Seen) -> Judgement {
     } else if adopted.ok() {
         found.doubtful("a user of another tenant is accepted as a member, and dropped", &at(adopted));
     } else {
+        controlled(&mut found, seen.controls.first());
         found.saw(&at(adopted));
     }
     let renamed = seen.group_after.body["displayName"] == "taken over";
@@ -164,6 +199,7 @@ fn nobody_of_another_tenant_is_adopted(seen: &Seen) -> Judgement {
     } else if touched.silent() || !seen.group_after.ok() {
         found.undecided(touched.describe(), &at(touched));
     } else {
+        controlled(&mut found, seen.controls.get(1));
         found.saw(&at(touched));
     }
     found.conclude("neither as a member nor by a group of its own")
@@ -183,7 +219,7 @@ mod tests {
     fn good() -> Seen {
         let refused = || answer(404, Value::Null);
         Seen {
-            user: answer(201, json!({"id": "b"})),
+            user: answer(201, json!({"id": "b", "userName": "b@b.test"})),
             group: answer(201, json!({"id": "gb"})),
             touched: vec![("reading it".into(), refused()), ("deleting it".into(), refused())],
             searched: answer(200, json!({"Resources": []})),
@@ -191,6 +227,7 @@ mod tests {
             own_group: answer(201, json!({"id": "ga"})),
             adopted: Some(answer(400, Value::Null)),
             own_group_after: answer(200, json!({"id": "ga"})),
+            controls: vec![answer(204, Value::Null), answer(204, Value::Null)],
             group_touched: Some(refused()),
             user_after: answer(200, json!({"id": "b", "active": true})),
             group_after: answer(200, json!({"displayName": "own"})),
@@ -204,6 +241,8 @@ mod tests {
             (0, |_| (), Pass),
             (0, |seen| seen.touched[0].1.status = 200, Broken),
             (0, |seen| seen.touched[0].1.status = 503, Undecided),
+            (0, |seen| seen.touched[0].1 = answer(200, json!({"id": "b", "userName": "B@b.test"})), Broken),
+            (0, |seen| seen.touched[0].1 = answer(200, json!({"id": "b", "userName": "own@a.test"})), Undecided),
             (0, |seen| seen.searched.body = json!({"Resources": [{"id": "b"}]}), Broken),
             (0, |seen| seen.user_after.body["active"] = json!(false), Broken),
             (0, |seen| seen.user_after.status = 404, Broken),
@@ -214,6 +253,8 @@ mod tests {
             (1, |seen| seen.own_group_after.body["members"] = json!([{"value": "b"}]), Broken),
             (1, |seen| seen.group_after.body["displayName"] = json!("taken over"), Broken),
             (1, |seen| seen.adopted = None, Undecided),
+            (1, |seen| seen.controls[0].status = 501, Undecided),
+            (1, |seen| seen.controls[1].status = 403, Undecided),
         ];
         for (which, change, wanted) in cases {
             let mut seen = good();

@@ -156,7 +156,7 @@ impl Scenario for Update {
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
         let (scim, shape) = (stage.scim()?, stage.scim_shape().await?);
         let person = scim.person("update");
-        let optional: Vec<&str> = OPTIONAL.into_iter().filter(|name| shape.user_has(name)).collect();
+        let optional: Vec<&str> = OPTIONAL.into_iter().filter(|name| shape.user_may_change(name)).collect();
         let mut body = person.body();
         // A change of one address shows what becomes of another.
         if let Some(emails) = body["emails"].as_array_mut() {
@@ -204,7 +204,7 @@ impl Seen {
     async fn change_values(&mut self, stage: &Stage, shape: &Shape, path: &str, optional: &[&str]) -> Result<(), Obstacle> {
         let mut operations = Vec::new();
         for (place, value) in [("displayName", "Suite replaced"), ("name.familyName", "Replaced")] {
-            if shape.user_has(place) {
+            if shape.user_may_change(place) {
                 operations.push(replace(place, value));
                 let pointer = format!("/{}", place.replace('.', "/"));
                 self.values.push(Set {
@@ -221,7 +221,7 @@ impl Seen {
             let wanted = optional.iter().map(|name| (format!("/{name}"), optional_value(name, "second", "ja"))).collect();
             self.values.push(Set { what: "replace without a path".into(), wanted, ..Set::default() });
         }
-        if shape.user_has("emails.type") && shape.user_has("emails.value") {
+        if shape.user_may_change("emails.type") && shape.user_may_change("emails.value") {
             let scim = stage.scim()?;
             let (work, home) = (scim.person("work").email, scim.person("home").email);
             operations.push(replace("emails[type eq \"work\"].value", work.as_str()));
@@ -255,7 +255,7 @@ impl Seen {
 
     /// Sends PATCHes whose second operation is bad, until one is refused. The first of them replaces an address that there is none of.
     async fn change_halves(&mut self, stage: &Stage, shape: &Shape, path: &str) -> Result<(), Obstacle> {
-        let place = if shape.user_has("displayName") { "displayName" } else { "name.familyName" };
+        let place = if shape.user_may_change("displayName") { "displayName" } else { "name.familyName" };
         let pointer = format!("/{}", place.replace('.', "/"));
         let unmatched = replace("emails[type eq \"none\"].value", stage.scim()?.person("none").email);
         let bad = [

@@ -37,6 +37,15 @@ impl Shape {
         self.user.is_empty() || self.user(name).is_some()
     }
 
+    /// Users may have this attribute, and a client may change it: nothing declares that the server alone sets it, or nobody again.
+    pub fn user_may_change(&self, name: &str) -> bool {
+        let fixed = |name: &str| {
+            self.user(name).is_some_and(|told| matches!(told["mutability"].as_str(), Some("readOnly" | "immutable")))
+        };
+        let whole = name.split('.').next().unwrap_or(name);
+        self.user_has(name) && !fixed(name) && !fixed(whole)
+    }
+
     /// A user without what the schema does not declare. Extensions stay as they are.
     #[must_use]
     pub fn fit_user(&self, user: &Value) -> Value {
@@ -100,6 +109,8 @@ mod tests {
             {"name": "userName", "type": "string"},
             {"name": "emails", "type": "complex", "subAttributes": [{"name": "value"}, {"name": "type"}]},
             {"name": "phones", "type": "complex"},
+            {"name": "displayName", "type": "string", "mutability": "readOnly"},
+            {"name": "name", "type": "complex", "mutability": "immutable", "subAttributes": [{"name": "familyName"}]},
         ]);
         Answer { status: 200, body: json!({"Resources": [{"id": USER, "attributes": attributes}]}), ..Answer::default() }
     }
@@ -117,6 +128,15 @@ mod tests {
         assert_eq!(Shape::of(&answer()).fit_user(&sent), fitted);
         assert!(Shape::of(&answer()).user_has("emails.TYPE"));
         assert!(!Shape::of(&answer()).user_has("title"));
+    }
+
+    #[test]
+    fn what_the_server_alone_sets_is_not_for_clients_to_change() {
+        let shape = Shape::of(&answer());
+        assert!(shape.user_has("displayName") && !shape.user_may_change("displayName"));
+        assert!(shape.user_has("name.familyName") && !shape.user_may_change("name.familyName"));
+        assert!(shape.user_may_change("emails.type") && !shape.user_may_change("title"));
+        assert!(Shape::default().user_may_change("title"));
     }
 
     #[test]

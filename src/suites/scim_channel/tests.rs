@@ -47,6 +47,8 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         ("error-format", |seen| seen.errors[0].2.body["status"] = json!(404), Broken),
         ("error-format", |seen| seen.errors[0].2.body["detail"] = json!("x\n    at Object.<anonymous> (a.js:1)"), Broken),
         ("error-format", |seen| seen.errors[1].2 = error(422), Broken),
+        ("error-format", |seen| seen.errors[0].2 = error(400), Pass),
+        ("error-format", |seen| seen.errors[0].2 = answer(400, Value::Null), Broken),
         ("error-format", |seen| seen.errors.iter_mut().for_each(|error| error.2.status = 403), Undecided),
         ("tls-floor", |seen| seen.in_clear = true, Broken),
     ];
@@ -57,6 +59,12 @@ fn what_departs_is_found_and_what_is_open_stays_open() {
         let judgement = (check.judge)(&seen);
         assert_eq!(judgement.call, *wanted, "{slug}: {}", judgement.reason);
     }
+}
+
+#[test]
+fn what_is_not_offered_need_not_ask_for_a_token() {
+    assert!(absent("GET", &error(404)) && absent("DELETE", &error(501)));
+    assert!(!absent("GET", &error(401)) && !absent("PATCH", &error(404)) && !absent("GET", &answer(200, Value::Null)));
 }
 
 #[test]

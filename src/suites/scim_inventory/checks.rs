@@ -359,11 +359,13 @@ fn the_configuration_tells_the_truth(seen: &Seen) -> Judgement {
     }
     let by_index = seen.walks.iter().find(|walk| !walk.cursor);
     let by_cursor = seen.walks.iter().find(|walk| walk.cursor);
-    if announces_cursors(config) && by_cursor.is_some_and(|walk| walk.broken.is_some()) {
+    // A page that got no answer, or met the limit of requests, contradicts nothing.
+    let fails = |walk: &Walk| walk.broken.as_ref().is_some_and(|page| !page.silent());
+    if announces_cursors(config) && by_cursor.is_some_and(fails) {
         found.broken("cursor paging is announced and does not work", &at);
     }
     let index = config.body["pagination"]["index"].as_bool();
-    if index == Some(true) && by_index.is_some_and(|walk| walk.broken.is_some() || walk.stuck.is_some()) {
+    if index == Some(true) && by_index.is_some_and(|walk| fails(walk) || walk.stuck.is_some()) {
         found.broken("index paging is announced and does not work", &at);
     }
     found.saw(&at);
@@ -419,7 +421,12 @@ fn users_and_groups_are_resource_types(seen: &Seen) -> Judgement {
         found.doubtful("a bare array in place of a ListResponse", &at);
     }
     let one = &seen.user_type;
-    if !one.silent() && !one.ok() {
+    // Its id is optional and need not be its name (RFC 7643 6).
+    let is_user = |entry: &&Value| {
+        let stands = entry["meta"]["location"].as_str().unwrap_or_default();
+        entry["id"] == "User" || stands.ends_with("/ResourceTypes/User")
+    };
+    if !one.silent() && !one.ok() && entries(types).iter().any(is_user) {
         found.broken(format!("/ResourceTypes/User is answered with {}", one.describe()), &cites(&[one]));
     }
     found.saw(&at);

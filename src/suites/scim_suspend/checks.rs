@@ -227,6 +227,9 @@ mod tests {
         ] {
             assert_eq!(says(check, |_| ()), Says::Pass);
             assert_eq!(says(check, |seen| of(seen).read = Some(active(true))), Says::Broken);
+            let repeated =
+                |seen: &mut Seen| *of(seen) = Form { reset: active(true), change: active(false), read: Some(active(true)) };
+            assert_eq!(says(check, repeated), Says::Broken);
             assert_eq!(says(check, |seen| of(seen).change = error(400, "noTarget")), Says::Broken);
             assert_eq!(says(check, |seen| seen.on.read = active(false)), Says::Undecided);
         }

@@ -40,6 +40,16 @@ fn granted(seen: &Seen) -> bool {
     seen.forms.iter().any(|(_, answer)| answer.issued)
 }
 
+/// A good token request worked after all bad ones: the client was not shut out meanwhile.
+fn still_granted(seen: &Seen) -> bool {
+    seen.control.as_ref().is_some_and(|control| control.issued)
+}
+
+/// The request was understood, and no token issued (RFC 6749 5.2).
+fn denied(answer: &TokenAnswer) -> bool {
+    !answer.issued && matches!(answer.status, 400 | 401 | 403)
+}
+
 fn no_grant(seen: &Seen) -> Judgement {
     if seen.token_endpoint.is_empty() && seen.layout == ScimAuth::AppAs && seen.forms.is_empty() {
         return Judgement::undecided("no token endpoint of the application's authorization server is known");
@@ -78,7 +88,9 @@ fn tokens_end(seen: &Seen) -> Judgement {
                 (Some(life), Some(after)) if after.ok() => {
                     Judgement::broken(format!("a token is still taken after the {life} s of expires_in")).cite(&at(after))
                 }
-                (Some(_), Some(after)) if after.silent() => Judgement::undecided(after.describe()).cite(&at(after)),
+                (Some(_), Some(after)) if !matches!(after.status, 400 | 401 | 403) => {
+                    Judgement::undecided(format!("after its end: {}", after.describe())).cite(&at(after))
+                }
                 (Some(life), Some(after)) => Judgement::pass(format!("refused after {life} s")).cite(&at(after)),
             },
         },
@@ -86,6 +98,9 @@ fn tokens_end(seen: &Seen) -> Judgement {
 }
 
 fn a_jwt_is_exchanged_for_a_token(seen: &Seen) -> Judgement {
+    if seen.forms.is_empty() {
+        return no_grant(seen);
+    }
     let mut found = Findings::new();
     let Some((form, answer)) = seen.forms.iter().find(|(_, answer)| answer.issued) else {
         if let Some((_, silent)) = seen.forms.iter().find(|(_, answer)| answer.silent()) {
@@ -121,7 +136,7 @@ fn bad_assertions_are_refused(seen: &Seen) -> Judgement {
     if !granted(seen) {
         return no_grant(seen);
     }
-    if !seen.control.as_ref().is_some_and(|control| control.issued) {
+    if !still_granted(seen) {
         return Judgement::undecided("a good token request after the bad ones did not succeed");
     }
     let mut found = Findings::new();
@@ -147,8 +162,11 @@ fn bad_assertions_are_refused(seen: &Seen) -> Judgement {
 fn an_assertion_works_once(seen: &Seen) -> Judgement {
     match &seen.replay[..] {
         [first, second] if first.issued => match second {
-            second if second.silent() => Judgement::undecided(second.describe()).cite(&told(second)),
             second if second.issued => Judgement::broken("the same assertion gave a second token").cite(&told(second)),
+            second if !denied(second) => Judgement::undecided(second.describe()).cite(&told(second)),
+            second if !still_granted(seen) => {
+                Judgement::undecided("a good token request afterwards did not succeed").cite(&told(second))
+            }
             second => Judgement::pass(format!("the second use is refused: {}", second.describe())).cite(&told(second)),
         },
         _ => no_grant(seen),
@@ -165,8 +183,10 @@ fn tokens_of_the_issuer_are_verified_by_its_keys(seen: &Seen) -> Judgement {
         return Judgement::broken(format!("a token of the configured issuer is refused: {}", good.describe())).cite(&at(good));
     }
     for what in ["a token for another audience", "a token of another issuer"] {
-        if let Some(answer) = own(seen, what).filter(|answer| answer.ok()) {
-            found.broken(format!("{what} is taken"), &at(answer));
+        match own(seen, what) {
+            Some(answer) if answer.ok() => found.broken(format!("{what} is taken"), &at(answer)),
+            Some(answer) if answer.silent() => found.undecided(format!("{what}: {}", answer.describe()), &at(answer)),
+            _ => {}
         }
     }
     match own(seen, "a token signed by a new key") {
@@ -215,14 +235,14 @@ fn only_the_scope_scim_opens_scim(seen: &Seen) -> Judgement {
                     judge(&format!("a token asked for with scope {asked}"), answer);
                     judged = true;
                 }
-                None => judged |= !token.silent(),
+                None => judged |= denied(token) && still_granted(seen),
             }
         }
     }
     if judged {
         found.conclude("a token without the scope scim opens nothing, or is not issued")
     } else {
-        Judgement::undecided("the authorization server grants scim whatever is asked for")
+        Judgement::undecided("no token without the scope scim was issued, and no request for one clearly refused")
     }
 }
 

@@ -68,12 +68,14 @@ fn what_the_applications_server_does_is_judged() {
     let cases: &[(&str, Change, Verdict)] = &[
         ("expired-token", |_| (), Pass),
         ("expired-token", |seen| seen.expiry.as_mut().unwrap().after = Some(answer(200)), Broken),
+        ("expired-token", |seen| seen.expiry.as_mut().unwrap().after = Some(answer(500)), Undecided),
         ("expired-token", |seen| seen.expiry.as_mut().unwrap().life_s = None, Broken),
         ("expired-token", |seen| seen.expiry.as_mut().unwrap().before = answer(403), Undecided),
         ("expired-token", |seen| seen.expiry = None, Undecided),
         ("expired-token", |seen| seen.layout = ScimAuth::Bearer, Broken),
         ("jwt-assertion-exchange", |_| (), Pass),
         ("jwt-assertion-exchange", |seen| seen.forms[0].1 = refusal(), Undecided),
+        ("jwt-assertion-exchange", |seen| seen.forms.clear(), Undecided),
         (
             "jwt-assertion-exchange",
             |seen| {
@@ -92,6 +94,8 @@ fn what_the_applications_server_does_is_judged() {
         ("jwt-assertion-replay", |_| (), Pass),
         ("jwt-assertion-replay", |seen| seen.replay[1] = token(), Broken),
         ("jwt-assertion-replay", |seen| seen.replay[0] = refusal(), Undecided),
+        ("jwt-assertion-replay", |seen| (seen.replay[1].status, seen.replay[1].issued) = (500, false), Undecided),
+        ("jwt-assertion-replay", |seen| seen.control = Some(refusal()), Undecided),
         ("scope-scim-needed", |_| (), Pass),
         ("scope-scim-needed", |seen| seen.scopes[0].2 = Some(answer(200)), Broken),
         ("scope-scim-needed", |seen| seen.scopes[0].1.scope = Some("scim".into()), Undecided),
@@ -101,6 +105,11 @@ fn what_the_applications_server_does_is_judged() {
             Undecided,
         ),
         ("scope-scim-needed", |seen| seen.scopes[0] = ("openid".into(), refusal(), None), Pass),
+        (
+            "scope-scim-needed",
+            |seen| (seen.scopes[0], seen.control) = ((String::from("openid"), refusal(), None), Some(refusal())),
+            Undecided,
+        ),
         ("scope-not-broader", |_| (), Pass),
         ("scope-not-broader", |seen| seen.other_api = Some(answer(200)), Broken),
         ("scope-not-broader", |seen| seen.other_api = Some(answer(502)), Undecided),
@@ -127,6 +136,7 @@ fn what_the_application_makes_of_the_suites_tokens_is_judged() {
         ("token-accepted-from-idp", |_| (), Pass),
         ("token-accepted-from-idp", |seen| seen.own[0].1 = answer(401), Broken),
         ("token-accepted-from-idp", |seen| seen.own[1].1 = answer(200), Broken),
+        ("token-accepted-from-idp", |seen| seen.own[1].1 = answer(503), Undecided),
         ("token-accepted-from-idp", |seen| seen.own[6].1 = answer(401), Broken),
         ("token-accepted-from-idp", |seen| seen.own[0].1 = answer(503), Undecided),
         ("scope-scim-needed", |_| (), Pass),
