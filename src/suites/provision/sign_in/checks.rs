@@ -50,7 +50,12 @@ fn fresh(seen: &Seen, change: Option<&Change>, what: &str) -> Judgement {
         Judgement::pass(format!("the new {what} are in the token of the next sign-in, with their published values"))
     } else if missing.len() < change.added.len() {
         Judgement::broken(format!("the token of the next sign-in lacks `{}`", missing[0]))
-    } else if what == "groups" && new >= change.added.len() {
+    } else if what == "groups" && new > change.added.len() {
+        Judgement::undecided(format!(
+            "{new} more groups are in the token, by other names, and the user joined {}: whose they are cannot be told",
+            change.added.len()
+        ))
+    } else if what == "groups" && new == change.added.len() {
         // Directories name groups in tokens by ids of their own.
         Judgement::pass(format!("{new} more groups are in the token of the next sign-in, by another name"))
     } else {
@@ -159,5 +164,7 @@ mod tests {
         assert_eq!(with(&["all", "g"]), Call::Broken);
         assert_eq!(with(&["all", "id-1", "id-2"]), Call::Pass);
         assert_eq!(with(&["all", "id-1"]), Call::Broken);
+        // The other group, of which the user is no member, may be among them.
+        assert_eq!(with(&["all", "id-1", "id-2", "id-3"]), Call::Undecided);
     }
 }
