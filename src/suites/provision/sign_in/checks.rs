@@ -1,6 +1,6 @@
 //! The checks on sign-ins.
 
-use super::{Change, Seen};
+use super::{Change, Seen, UNKNOWN};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::wire::seen::{Outcome, TokenSeen};
@@ -85,10 +85,26 @@ pub(super) fn all_ways_say_the_same_groups(seen: &Seen) -> Judgement {
     if seen.sets.iter().all(|(_, groups)| groups.is_empty()) {
         return Judgement::undecided("no way shows a group, so agreement proves nothing").cite(&cites);
     }
-    if seen.sets.iter().any(|(_, groups)| *groups != seen.sets[0].1) {
+    let differ = |other: &[String]| other != seen.sets[0].1;
+    // As many groups, and those that differ have a name that nothing translates: ids of the directory's own, where SCIM has names.
+    let other_names =
+        seen.sets.iter().filter(|(_, groups)| differ(groups)).all(|(_, groups)| untranslated(&seen.sets[0].1, groups));
+    if seen.sets.iter().any(|(_, groups)| differ(groups)) {
+        if other_names {
+            return Judgement::undecided(format!("the ways name groups differently, and nothing says which is which: {told}"))
+                .cite(&cites);
+        }
         return Judgement::broken("the ways differ").expected("the same groups", told).cite(&cites);
     }
     Judgement::pass(told).cite(&cites)
+}
+
+/// Two lists of equal length, of which one names by unknown words all that the other names by the run's groups.
+fn untranslated(one: &[String], other: &[String]) -> bool {
+    let left: Vec<&String> = one.iter().filter(|group| !other.contains(group)).collect();
+    let right: Vec<&String> = other.iter().filter(|group| !one.contains(group)).collect();
+    let unknown = |all: &[&String]| all.iter().all(|group| group.starts_with(UNKNOWN));
+    left.len() == right.len() && (unknown(&left) != unknown(&right))
 }
 
 #[cfg(test)]
@@ -149,6 +165,18 @@ mod tests {
         seen = good();
         seen.disabled.as_mut().unwrap().quiet_before = false;
         assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Undecided);
+    }
+
+    #[test]
+    fn ids_that_nothing_translates_decide_nothing() {
+        let with = |token: &[&str]| {
+            let mut seen = good();
+            seen.sets[0].1 = token.iter().map(|group| (*group).to_owned()).collect();
+            all_ways_say_the_same_groups(&seen).call
+        };
+        assert_eq!(with(&["another (8d2f)"]), Call::Undecided);
+        assert_eq!(with(&["another (8d2f)", "another (11aa)"]), Call::Broken);
+        assert_eq!(with(&["h"]), Call::Broken);
     }
 
     #[test]
