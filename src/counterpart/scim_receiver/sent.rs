@@ -5,9 +5,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::access::bearer;
 use super::log::{Access, Door, Entry};
 use super::strict;
 use crate::model::ExchangeId;
+use crate::wire::jose::{read, sha256_b64};
 
 /// A SCIM request of the identity service. Its token and passwords are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub struct Sent {
     pub content_type: String,
     /// `Accept` as sent; empty where there is none.
     pub accept: String,
+    /// Digest of its token, where that is a JWT, to tell one from another; empty otherwise.
+    #[serde(default)]
+    pub token: String,
     /// Body; `null` where it is no JSON.
     pub body: Value,
     /// What the strict reading of its body found.
@@ -53,6 +58,7 @@ impl Sent {
             query: entry.query.clone(),
             content_type: entry.header("content-type").to_owned(),
             accept: entry.header("accept").to_owned(),
+            token: bearer(entry.header("authorization")).filter(|token| read(token).is_ok()).map(sha256_b64).unwrap_or_default(),
             body,
             faults: strict.faults,
             odd: strict.odd,
@@ -71,6 +77,11 @@ impl Sent {
     /// It was carried out.
     pub fn ok(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// It carries the same token as another request.
+    pub fn same_token(&self, other: &Sent) -> bool {
+        !self.token.is_empty() && self.token == other.token
     }
 
     /// It writes.

@@ -20,6 +20,16 @@ const REPEATS_S: u64 = 60;
 /// Seconds in which a metadata command follows a callback.
 const CALLBACK_S: u64 = 300;
 
+/// Attributes that stand in claims which the suite's endpoint says it supports (`claims_supported`), and may hold any text. Of others,
+/// such as `title`, a command rightly says nothing.
+const TOLD: [&str; 7] = ["displayName", "name", "name.formatted", "name.givenName", "name.familyName", "givenName", "familyName"];
+
+/// The mapped attribute whose change a command tells; `displayName` where none is named.
+fn told_attribute(mapped: &[String]) -> Option<&str> {
+    let told = |name: &&str| TOLD.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if mapped.is_empty() { Some("displayName") } else { mapped.iter().map(String::as_str).find(told) }
+}
+
 /// Commands.
 pub struct Commands;
 
@@ -211,8 +221,12 @@ impl Work<'_> {
         if course.make_group(&group).await.is_ok() {
             let _ = self.hook("add-group-member", user("command-mover"), &[("group", &group)]).await;
         }
-        let attribute = course.stage.world.target.lifecycle.attributes.first().cloned().unwrap_or_else(|| "displayName".into());
-        let moved = self.hook("update-profile", user("command-mover"), &[("attribute", &attribute), ("value", &value)]).await;
+        let moved = match told_attribute(&course.stage.world.target.lifecycle.attributes) {
+            None => Err("lifecycle.attributes names none that stands in a claim which the suite supports".to_owned()),
+            Some(attribute) => {
+                self.hook("update-profile", user("command-mover"), &[("attribute", attribute), ("value", &value)]).await
+            }
+        };
         let role = self.hook("map-role", user("command-role"), &[("role", &seen.role)]).await;
         course.now().await;
         let came = |label: &str, names: &[&str]| {

@@ -261,6 +261,11 @@ fn bad_certificates_are_refused(seen: &Seen) -> Judgement {
         .collect();
     match (met.is_empty(), seen.recovered) {
         (true, _) => Judgement::undecided("no connection was made while a bad certificate was shown"),
+        // A client that looks at the chain alone takes the one and must be seen to refuse the other.
+        (_, Some(true)) if met.len() < seen.shown.len() => Judgement::undecided(format!(
+            "no request was sent to {}; the other bad certificate met no connection",
+            met.join(" and ")
+        )),
         (_, Some(true)) => {
             Judgement::pass(format!("no request was sent to {}; with the good one the change arrived", met.join(" and ")))
         }
@@ -307,6 +312,9 @@ mod tests {
         assert_eq!(bad_certificates_are_refused(&Seen { clear: true, ..good() }).call, Call::NotConfigured);
         assert_eq!(bad_certificates_are_refused(&Seen { recovered: Some(false), ..good() }).call, Call::Undecided);
         assert_eq!(metadata_is_fetched_and_compared(&Seen { mismatch: None, ..good() }).call, Call::Undecided);
+        let mut half = good();
+        half.shown.push(Shown { face: Face::WrongName, connections: Vec::new() });
+        assert_eq!(bad_certificates_are_refused(&half).call, Call::Undecided);
     }
 
     #[test]

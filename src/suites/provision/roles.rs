@@ -13,6 +13,9 @@ use crate::counterpart::scim_server::Role;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
 
+/// Seconds in which the roles are read after the schemas.
+const SOON_S: u64 = 60;
+
 /// Roles.
 pub struct Roles;
 
@@ -119,14 +122,18 @@ async fn read(course: &Course<'_>, seen: &mut Seen, mark: usize, import: Result<
         Err(why) => Case::blocked(why),
         Ok(cite) => {
             let count = all.len();
-            let took = course
-                .reach("the catalogue of roles to be read", || {
-                    let mut ids = ids();
-                    ids.sort();
-                    ids.dedup();
-                    ids.len() >= count || (ids.is_empty() && schemas())
-                })
-                .await;
+            let complete = || {
+                let mut ids = ids();
+                ids.sort();
+                ids.dedup();
+                ids.len() >= count
+            };
+            let what = "the catalogue of roles to be read";
+            let took = course.reach(what, || complete() || (ids().is_empty() && schemas())).await;
+            if took.is_some() && !complete() {
+                // Schemas are often read before roles.
+                course.wait_for(what, course.cycle().min(course.watch(SOON_S)), complete).await;
+            }
             let mut case = Case { cites: vec![cite], ..course.case(mark, "", "/roles", took) };
             let lists = course.receiver.log().since(mark, |entry| entry.path == "/Roles" || entry.path.starts_with("/Schemas"));
             case.sent = lists.iter().take(20).map(|entry| Sent::of(entry, course.began)).collect();

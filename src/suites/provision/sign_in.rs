@@ -186,9 +186,12 @@ fn values(claims: &Value, claim: &str) -> Vec<String> {
     }
 }
 
+/// How a group or role is called in files that is none of this run by its name.
+const UNKNOWN: &str = "another";
+
 /// What goes into files: names of this run as they are, others as digests, which can be compared all the same.
 fn kept(all: &[String], run_id: &str) -> Vec<String> {
-    let short = |value: &String| format!("another ({})", sha256_b64(value).chars().take(8).collect::<String>());
+    let short = |value: &String| format!("{UNKNOWN} ({})", sha256_b64(value).chars().take(8).collect::<String>());
     all.iter().map(|value| if value.contains(run_id) { value.clone() } else { short(value) }).collect()
 }
 

@@ -358,7 +358,8 @@ fn an_expired_token_is_renewed(seen: &Seen) -> Judgement {
             .cite(&cites);
     };
     let took = repeated.at_s - refused.at_s;
-    let fresh = seen.layout == "idp-as" || seen.renewals_s.iter().any(|renewal| *renewal <= repeated.at_s);
+    let other = seen.layout == "idp-as" && !repeated.same_token(refused);
+    let fresh = other || seen.renewals_s.iter().any(|renewal| *renewal <= repeated.at_s);
     let seen_at = [&refused.cite, &repeated.cite];
     match (fresh, took > RENEWAL_S as f64) {
         (false, _) => Judgement::broken("the request was repeated, and no new token was asked for").cite(seen_at),
@@ -476,6 +477,10 @@ mod tests {
         assert_eq!(an_expired_token_is_renewed(&seen).call, Call::Broken);
         seen = good();
         seen.renewals_s.clear();
+        assert_eq!(an_expired_token_is_renewed(&seen).call, Call::Broken);
+        seen.layout = "idp-as".into();
+        assert_eq!(an_expired_token_is_renewed(&seen).call, Call::Pass);
+        seen.expired.sent.iter_mut().for_each(|sent| sent.token = "same".into());
         assert_eq!(an_expired_token_is_renewed(&seen).call, Call::Broken);
         seen.expired = missed(Vec::new());
         assert_eq!(an_expired_token_is_renewed(&seen).call, Call::Undecided);

@@ -226,7 +226,7 @@ pub(super) fn the_callback_is_honoured(seen: &Seen) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Callback, Commands, Expected};
+    use super::super::{Callback, Commands, Expected, told_attribute};
     use super::*;
     use crate::model::Call;
     use crate::suite::Scenario;
@@ -297,6 +297,13 @@ mod tests {
         for check in Commands::CHECKS {
             assert_eq!((check.judge)(&seen).call, Call::Broken, "{}", check.clause);
         }
+    }
+
+    #[test]
+    fn a_change_is_one_that_a_command_tells() {
+        assert_eq!(told_attribute(&[]), Some("displayName"));
+        assert_eq!(told_attribute(&["title".into(), "displayName".into()]), Some("displayName"));
+        assert_eq!(told_attribute(&["title".into()]), None);
     }
 
     #[test]

@@ -74,7 +74,12 @@ pub(super) fn what_is_there_is_linked(seen: &Seen) -> Judgement {
     let refused = case.sent.iter().position(|sent| sent.method == "POST" && sent.status == 409);
     let looked = case.sent.iter().any(looks_up);
     let updated = case.done().any(|sent| sent.method != "POST");
+    // A search that never finds the account, between posts that are refused, links nothing.
+    let refusals = case.sent.iter().filter(|sent| sent.method == "POST" && sent.path == "/Users" && sent.status == 409).count();
     match refused {
+        Some(at) if !updated && refusals > 1 => {
+            Judgement::broken("the user was posted again and again, refused with 409, and not linked").cite([&case.sent[at].cite])
+        }
         Some(at)
             if !case.sent[at + 1..].iter().any(looks_up)
                 && !case.sent[at + 1..].iter().any(|sent| sent.ok() && sent.writes()) =>
@@ -309,6 +314,8 @@ mod tests {
         assert_eq!(what_is_there_is_linked(&seen).call, Call::Broken);
         seen.cases.insert("link".into(), reached(vec![refused(), look(), sent("PATCH", "/Users/1", json!({}))]));
         assert_eq!(what_is_there_is_linked(&seen).call, Call::Pass);
+        seen.cases.insert("link".into(), missed(vec![look(), refused(), look(), refused(), look()]));
+        assert_eq!(what_is_there_is_linked(&seen).call, Call::Broken);
         seen.linked_accounts = 2;
         assert_eq!(what_is_there_is_linked(&seen).call, Call::Broken);
         let mut seen = good();

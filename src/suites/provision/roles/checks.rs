@@ -18,6 +18,11 @@ pub(super) fn the_catalogue_is_read(seen: &Seen) -> Judgement {
             .expected(all.len().to_string(), distinct.len().to_string())
             .cite(&cites);
     }
+    if let Some(case) = seen.cases.get("read").filter(|case| case.obstacle.is_none() && case.reached() && read.is_empty()) {
+        // The User schema names roles, but clients read schemas for other reasons as well.
+        return Judgement::doubtful("/Roles was never read; the schemas were, which name the supported roles")
+            .cite(&case.cited());
+    }
     judgement
 }
 
@@ -162,6 +167,8 @@ mod tests {
         let mut seen = good();
         seen.read.1 = vec!["reader".into()];
         assert_eq!(the_catalogue_is_read(&seen).call, Call::Broken);
+        seen.read.1.clear();
+        assert_eq!(the_catalogue_is_read(&seen).call, Call::Doubtful);
         seen.held.1.clear();
         assert_eq!(one_role_goes_and_the_other_stays(&seen).call, Call::Broken);
         seen.withdrawn.sent = true;

@@ -1,6 +1,6 @@
 //! The checks on sign-ins.
 
-use super::{Change, Seen};
+use super::{Change, Seen, UNKNOWN};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
 use crate::wire::seen::{Outcome, TokenSeen};
@@ -50,7 +50,12 @@ fn fresh(seen: &Seen, change: Option<&Change>, what: &str) -> Judgement {
         Judgement::pass(format!("the new {what} are in the token of the next sign-in, with their published values"))
     } else if missing.len() < change.added.len() {
         Judgement::broken(format!("the token of the next sign-in lacks `{}`", missing[0]))
-    } else if what == "groups" && new >= change.added.len() {
+    } else if what == "groups" && new > change.added.len() {
+        Judgement::undecided(format!(
+            "{new} more groups are in the token, by other names, and the user joined {}: whose they are cannot be told",
+            change.added.len()
+        ))
+    } else if what == "groups" && new == change.added.len() {
         // Directories name groups in tokens by ids of their own.
         Judgement::pass(format!("{new} more groups are in the token of the next sign-in, by another name"))
     } else {
@@ -80,10 +85,26 @@ pub(super) fn all_ways_say_the_same_groups(seen: &Seen) -> Judgement {
     if seen.sets.iter().all(|(_, groups)| groups.is_empty()) {
         return Judgement::undecided("no way shows a group, so agreement proves nothing").cite(&cites);
     }
-    if seen.sets.iter().any(|(_, groups)| *groups != seen.sets[0].1) {
+    let differ = |other: &[String]| other != seen.sets[0].1;
+    // As many groups, and those that differ have a name that nothing translates: ids of the directory's own, where SCIM has names.
+    let other_names =
+        seen.sets.iter().filter(|(_, groups)| differ(groups)).all(|(_, groups)| untranslated(&seen.sets[0].1, groups));
+    if seen.sets.iter().any(|(_, groups)| differ(groups)) {
+        if other_names {
+            return Judgement::undecided(format!("the ways name groups differently, and nothing says which is which: {told}"))
+                .cite(&cites);
+        }
         return Judgement::broken("the ways differ").expected("the same groups", told).cite(&cites);
     }
     Judgement::pass(told).cite(&cites)
+}
+
+/// Two lists of equal length, of which one names by unknown words all that the other names by the run's groups.
+fn untranslated(one: &[String], other: &[String]) -> bool {
+    let left: Vec<&String> = one.iter().filter(|group| !other.contains(group)).collect();
+    let right: Vec<&String> = other.iter().filter(|group| !one.contains(group)).collect();
+    let unknown = |all: &[&String]| all.iter().all(|group| group.starts_with(UNKNOWN));
+    left.len() == right.len() && (unknown(&left) != unknown(&right))
 }
 
 #[cfg(test)]
@@ -147,6 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_nothing_translates_decide_nothing() {
+        let with = |token: &[&str]| {
+            let mut seen = good();
+            seen.sets[0].1 = token.iter().map(|group| (*group).to_owned()).collect();
+            all_ways_say_the_same_groups(&seen).call
+        };
+        assert_eq!(with(&["another (8d2f)"]), Call::Undecided);
+        assert_eq!(with(&["another (8d2f)", "another (11aa)"]), Call::Broken);
+        assert_eq!(with(&["h"]), Call::Broken);
+    }
+
+    #[test]
     fn every_new_group_must_be_in_the_token_by_its_name_or_another() {
         let with = |after: &[&str]| {
             let mut seen = good();
@@ -159,5 +192,7 @@ mod tests {
         assert_eq!(with(&["all", "g"]), Call::Broken);
         assert_eq!(with(&["all", "id-1", "id-2"]), Call::Pass);
         assert_eq!(with(&["all", "id-1"]), Call::Broken);
+        // The other group, of which the user is no member, may be among them.
+        assert_eq!(with(&["all", "id-1", "id-2", "id-3"]), Call::Undecided);
     }
 }
