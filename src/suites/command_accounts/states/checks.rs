@@ -195,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn an_audit_may_tell_by_a_conflict_that_an_account_is_gone() {
+        let seen = |word| Seen { delete: Some((told(200, "unknown"), Some(told(409, word)))), ..good() };
+        assert_eq!((calls(&seen("unknown"))[2], calls(&seen("archived"))[2]), (Call::Pass, Call::Undecided));
+    }
+
+    #[test]
     fn a_conflict_without_sub_is_doubtful() {
         let mut conflict = told(409, "suspended");
         conflict.members.remove("sub");
