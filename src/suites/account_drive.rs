@@ -103,6 +103,12 @@ impl<'a> Drive<'a> {
         Ok((None, answers))
     }
 
+    /// Is there a way to end access that is not tried on this account, because nothing brings it back?
+    pub fn spares(&self, user: &Subject) -> bool {
+        let desk = self.desk().filter(|_| !user.disposable);
+        desk.is_some_and(|desk| ENDS.into_iter().any(|(command, ended, _)| ended != Ended::Suspend && desk.supports(command)))
+    }
+
     /// Can what ended the access be undone here? For sure not where the user is gone, or no command is announced that would.
     pub fn resumable(&self, ended: Ended) -> bool {
         let undo = ENDS.iter().find(|(_, one, _)| *one == ended).and_then(|(_, _, undo)| *undo);
