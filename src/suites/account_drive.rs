@@ -94,13 +94,19 @@ impl<'a> Drive<'a> {
         for (command, ended, _) in ENDS.into_iter().filter(|(command, ended, _)| desk.supports(command) && allowed(ended)) {
             answers.push(self.command(desk, command, user, &Map::new()).await);
             if desk.supports("audit") {
-                answers.push(record(&desk.audit(&named(desk, user)).await));
+                answers.push(audited(&desk.audit(&named(desk, user)).await));
             }
             if answers.last().is_some_and(|told| is_active(told) == Some(false)) {
                 return Ok((Some(ended), answers));
             }
         }
         Ok((None, answers))
+    }
+
+    /// Is there a way to end access that is not tried on this account, because nothing brings it back?
+    pub fn spares(&self, user: &Subject) -> bool {
+        let desk = self.desk().filter(|_| !user.disposable);
+        desk.is_some_and(|desk| ENDS.into_iter().any(|(command, ended, _)| ended != Ended::Suspend && desk.supports(command)))
     }
 
     /// Can what ended the access be undone here? For sure not where the user is gone, or no command is announced that would.
@@ -135,7 +141,7 @@ impl<'a> Drive<'a> {
     pub async fn read(&self, step: &str, user: &Subject) -> Result<Answer, Obstacle> {
         match self {
             Drive::Scim(stage) => read(stage, step, &user.path()).await,
-            Drive::Commands(desk) if desk.supports("audit") => Ok(record(&desk.audit(&named(desk, user)).await)),
+            Drive::Commands(desk) if desk.supports("audit") => Ok(audited(&desk.audit(&named(desk, user)).await)),
             Drive::Commands(_) => Ok(Answer { fault: Some("audit is not supported".into()), ..Answer::default() }),
         }
     }
@@ -200,6 +206,12 @@ pub fn record(told: &command_issuer::Answer) -> Answer {
     Answer { status: told.status, media_type: told.media_type.clone(), body, cite, ..Answer::default() }
 }
 
+/// What an audit tells. Of an account that is not there the draft lets it say so by a conflict too (Incompatible State Response).
+fn audited(told: &command_issuer::Answer) -> Answer {
+    let unknown = told.status == 409 && told.members.get("account_state").is_some_and(|state| state == "unknown");
+    if unknown { record(&command_issuer::Answer { status: 200, error: None, ..told.clone() }) } else { record(told) }
+}
+
 /// The accounts of a stream as a list of users.
 pub fn records(told: &Streamed) -> Answer {
     let cite = told.cites.last().cloned().unwrap_or_default();
@@ -255,6 +267,8 @@ mod tests {
         assert_eq!(state(200, "unknown"), Some(false));
         // A refusal that tells a state has ended nothing.
         assert_eq!(state(409, "suspended"), None);
+        let audit = |word: &str| is_active(&audited(&told(409, &json!({"account_state": word, "error": "incompatible_state"}))));
+        assert_eq!((audit("unknown"), audit("suspended")), (Some(false), None));
         assert_eq!(is_active(&record(&told(200, &json!({"sub": "s"})))), None);
     }
 

@@ -4,7 +4,7 @@ mod checks;
 mod deletion;
 pub mod effect;
 mod foreign;
-mod ways;
+pub mod ways;
 
 use std::time::{Duration, Instant};
 

@@ -36,6 +36,8 @@ pub struct Seen {
     pub ended: Option<Ended>,
     /// The requests for that.
     pub answers: Vec<Answer>,
+    /// Archive or delete is announced, and was not tried on an account that is not of this run.
+    pub spared: bool,
     /// The first browser afterwards.
     pub session: Watched,
     /// The other user's session afterwards.
@@ -91,6 +93,7 @@ impl Scenario for Leaver {
 
         let since = Instant::now();
         (seen.ended, seen.answers) = drive.end(&user).await?;
+        seen.spared = drive.spares(&user);
         let Some(ended) = seen.ended else { return Ok(seen) };
         let limit = stage.world.patience(EFFECT_S);
         seen.session = watch(stage, &first.0, since, limit, "first browser after the suspension").await?;

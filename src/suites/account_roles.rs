@@ -11,6 +11,7 @@ use serde_json::json;
 use super::account_blocks::{EFFECT_S, Texts, declared, read_page};
 use super::account_drive::Drive;
 use super::account_groups::effect::{Effect, Wanted, given, until};
+use super::account_groups::ways::Membership;
 use super::scim_blocks::{patch, read};
 use crate::counterpart::provider::Script;
 use crate::counterpart::scim_client::{Answer, add, quoted, remove};
@@ -94,6 +95,7 @@ impl Scenario for AccountRoles {
         for way in target.lifecycle.role_ways.iter().filter(|way| target.offers(**way)) {
             match (way, &first) {
                 (Way::Commands, _) => seen.courses.extend(by_commands(stage, &drive).await?),
+                (Way::Scim, Some(role)) if seen.exposed.groups => seen.courses.push(by_group(stage, &drive, role).await?),
                 (Way::Scim, Some(role)) => seen.courses.push(by_scim(stage, &drive, role).await?),
                 (Way::Claims, Some(role)) => seen.courses.push(by_claims(stage, &drive, role).await?),
                 (_, None) => {}
@@ -145,6 +147,42 @@ async fn by_scim(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course
     seen.removed = Some(change);
     seen.cleared = Some(read(stage, "the user without the role", &path).await?);
     if removed {
+        seen.off = until(stage, holder, &script, Wanted::Gone, &words, since, limit).await?;
+    }
+    Ok(seen)
+}
+
+/// A role that is a group: who is its member has it.
+async fn by_group(stage: &Stage, drive: &Drive<'_>, role: &Role) -> Result<Course, Obstacle> {
+    let page = declared(stage.world.target.accounts.roles.as_ref(), "accounts.roles")?;
+    let (user, who) = drive.account("roles-effect", false).await?;
+    let script = Script::of(&who);
+    let (visitor, before) = stage.attempt(script.clone(), "user to be put into the group of a role").await?;
+    let mut seen = Course { way: "scim".into(), role: role.clone(), before, ..Course::default() };
+    if !seen.before.signed_in() {
+        return Ok(seen);
+    }
+    seen.shown = read_page(stage, &visitor, page, "roles before").await?;
+    let words = [role.value.as_str(), role.display.as_str()];
+    let limit = stage.world.patience(EFFECT_S);
+    let mut member = Membership::new(Way::Scim, drive, user, who);
+
+    let since = Instant::now();
+    // The search for the group comes first; without a group nothing was assigned.
+    let mut changes = member.join(stage, &role.value).await?;
+    seen.assigned = changes.pop().filter(|_| !changes.is_empty());
+    if !seen.assigned.as_ref().is_some_and(Answer::ok) {
+        return Ok(seen);
+    }
+    let (effect, entered) = given(stage, &visitor, &script, &words, since, limit).await?;
+    seen.on = effect;
+    let holder = entered.as_ref().unwrap_or(&visitor);
+    seen.other = sentinel(stage, drive, Way::Scim).await?;
+
+    let since = Instant::now();
+    let mut changes = member.leave(stage, &role.value).await?;
+    seen.removed = changes.pop().filter(|_| !changes.is_empty());
+    if seen.removed.as_ref().is_some_and(Answer::ok) {
         seen.off = until(stage, holder, &script, Wanted::Gone, &words, since, limit).await?;
     }
     Ok(seen)

@@ -170,7 +170,7 @@ pub fn groups_add_up(seen: &Seen) -> Judgement {
     for course in courses {
         let Some(both) = &course.both else {
             let known = given(&mut found, course, first).is_some();
-            if known {
+            if known || course.joined.effect.is_some() {
                 return Judgement::not_configured("lifecycle.mapping names one group and role only");
             }
             continue;
@@ -209,7 +209,10 @@ pub fn only_the_id_token_counts(seen: &Seen) -> Judgement {
         Err(judgement) => return judgement,
     };
     let mut found = Findings::new();
-    match courses.iter().find(|course| course.way == "claims") {
+    let claims = courses.iter().find(|course| course.way == "claims");
+    // A role that everybody has comes from no group.
+    let anyway = claims.is_some_and(|course| course.shown.has(&[&first.role]));
+    match claims {
         None => return Judgement::not_applicable("lifecycle.group_ways does not name claims"),
         Some(course) if given(&mut found, course, first) != Some(true) => {
             found.undecided("the control, the claim in a conforming ID token, gave no role", &[]);
@@ -222,6 +225,9 @@ pub fn only_the_id_token_counts(seen: &Seen) -> Judgement {
     for foreign in &seen.foreign {
         let attempt = &foreign.attempt;
         match &foreign.shown {
+            Some(page) if page.has(&[&first.role]) && anyway => {
+                found.undecided(format!("a user in no group has role `{}` as well", first.role), &page.cites);
+            }
             Some(page) if page.has(&[&first.role]) => {
                 found.broken(format!("groups in {}: {}", foreign.source, page.describe()), &page.cites);
             }

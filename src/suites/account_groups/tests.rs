@@ -106,6 +106,9 @@ fn the_last_group_must_not_win() {
     assert_eq!(call(&|course| course.both = Some(step(&["auditor"]))), Call::Broken);
     assert_eq!(call(&|course| course.left = step(&[])), Call::Broken);
     assert_eq!(call(&|course| course.both = None), Call::NotConfigured);
+    // A user who has the first role anyway makes no second mapping.
+    let default = |course: &mut Course| (course.both, course.shown) = (None, page(&["editor"]));
+    assert_eq!(call(&default), Call::NotConfigured);
     let single = Seen { single: true, ..with(&|course| course.both = Some(step(&["auditor"]))) };
     assert_eq!(groups_add_up(&single).call, Call::Pass);
 }
@@ -118,6 +121,10 @@ fn groups_of_a_stranger_are_not_taken() {
     };
     assert_eq!(call(Some(page(&["editor"])), entered()), Call::Broken);
     assert_eq!(call(None, crate::stage::visitor::Attempt::default()), Call::Undecided);
+    // A role that everybody has was not brought by the stranger's groups.
+    let foreign = Foreign { source: "UserInfo".into(), attempt: entered(), shown: Some(page(&["editor"])) };
+    let everybody = Seen { foreign: vec![foreign], ..with(&|course| course.shown = page(&["editor"])) };
+    assert_eq!(only_the_id_token_counts(&everybody).call, Call::Undecided);
     assert_eq!(only_the_id_token_counts(&with(&|course| course.joined = step(&[]))).call, Call::Undecided);
     assert_eq!(only_the_id_token_counts(&Seen { foreign: Vec::new(), ..good() }).call, Call::Undecided);
 }

@@ -15,6 +15,7 @@ use crate::suites::scim_blocks::{cite, is_active, prepared, says_nothing, told};
 pub fn is_of(user: &Value, user_name: &str, sub: &str) -> bool {
     let same = |value: &Value, wanted: &str| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(wanted));
     same(&user["userName"], user_name)
+        || same(&user["userName"], sub)
         || user["externalId"] == sub
         || user["emails"].as_array().into_iter().flatten().any(|email| same(&email["value"], user_name))
 }

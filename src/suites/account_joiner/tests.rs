@@ -79,6 +79,11 @@ fn a_second_account_a_refusal_and_an_empty_profile_are_broken() {
     assert_eq!(call(&|created| created.shown = Some(page(&[""]))), Call::Broken);
     assert_eq!(call(&|created| created.shown = None), Call::Undecided);
     assert_eq!(call(&|created| created.found.clear()), Call::Undecided);
+    // A sign-in may name its account by the subject alone.
+    let second = json!({"id": "9", "userName": "S"});
+    let two = answer(200, json!({"Resources": [list(&[("1", "s")]).body["Resources"][0], second]}));
+    assert!(is_of(&second, "u@x.test", "s") && !is_of(&second, "u@x.test", "t"));
+    assert_eq!(call(&|created| created.found[0] = two.clone()), Call::Broken);
     // Who ignores filters lists strangers.
     let stranger = json!({"id": "8", "userName": "other@x.test", "externalId": "o"});
     let all = answer(200, json!({"Resources": [list(&[("1", "s")]).body["Resources"][0], stranger]}));

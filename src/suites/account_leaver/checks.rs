@@ -80,7 +80,7 @@ fn no_way(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     // One way is enough: one that could not be judged leaves the demand open.
     let open = |answer: &Answer| says_nothing(answer) || is_limit(answer);
-    let unsure = seen.answers.iter().any(open);
+    let unsure = seen.spared || seen.answers.iter().any(open);
     for answer in &seen.answers {
         if open(answer) {
             found.undecided(told(answer), cite(answer));
@@ -89,6 +89,9 @@ fn no_way(seen: &Seen) -> Judgement {
         }
     }
     match seen.answers.last() {
+        None if seen.spared => {
+            found.undecided("archive and delete are not tried on an account that is not of this run", &[]);
+        }
         None => found.broken("no command that ends access is announced", &[]),
         // Nothing was refused, and nothing tells whether the user is active.
         Some(last) => found.undecided(format!("the record does not tell that the user is inactive: {}", told(last)), cite(last)),

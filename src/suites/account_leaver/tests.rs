@@ -33,6 +33,7 @@ fn good() -> Seen {
         after: Some(entered()),
         idle_after: Some(gone()),
         final_end: false,
+        spared: false,
     }
 }
 
@@ -64,6 +65,10 @@ fn who_could_not_sign_in_or_be_suspended_decides_nothing_but_the_ways() {
     assert_eq!(one_way_ends_access(&none(vec![error(503, ""), error(405, "")])).call, Call::Undecided);
     assert_eq!(one_way_ends_access(&none(vec![answer(200, json!({})), answer(200, json!({}))])).call, Call::Undecided);
     assert_eq!(one_way_ends_access(&none(Vec::new())).call, Call::Broken);
+    // What was announced and not tried may be the way that works.
+    let spared = |answers: Vec<Answer>| Seen { spared: true, ..none(answers) };
+    assert_eq!(one_way_ends_access(&spared(Vec::new())).call, Call::Undecided);
+    assert_eq!(one_way_ends_access(&spared(vec![error(400, "")])).call, Call::Undecided);
     assert_eq!(sessions_end(&none(vec![error(400, "")])).call, Call::Undecided);
 }
 

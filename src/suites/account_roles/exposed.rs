@@ -46,6 +46,9 @@ pub struct Exposed {
     /// The roles are those of the metadata command, which need not name roles that cannot be assigned.
     #[serde(default)]
     pub metadata: bool,
+    /// The roles are groups: they are given by membership, not by the user's attribute.
+    #[serde(default)]
+    pub groups: bool,
     /// The roles: those of /Roles, else `canonicalValues` of the User schema, else the groups of `lifecycle.role_groups`.
     pub roles: Vec<Role>,
 }
@@ -82,10 +85,11 @@ pub async fn exposed(stage: &Stage, drive: &Drive<'_>) -> Result<Exposed, Obstac
     if roles.is_empty() {
         roles = schema_values(&schemas.body).iter().map(|value| Role::named(value)).collect();
     }
-    if roles.is_empty() {
+    let groups = roles.is_empty();
+    if groups {
         roles = stage.world.target.lifecycle.role_groups.iter().map(|name| Role::named(name)).collect();
     }
-    Ok(Exposed { list, schemas, roles, metadata: false })
+    Ok(Exposed { list, schemas, roles, groups, metadata: false })
 }
 
 fn role(role: &Value) -> Option<Role> {

@@ -90,6 +90,14 @@ fn a_role_without_effect_or_with_more_is_broken() {
 }
 
 #[test]
+fn a_role_that_is_a_group_stands_in_no_record() {
+    let group = with(&|course| (course.stored, course.cleared) = (None, None));
+    assert_eq!((an_assigned_role_is_in_effect(&group).call, a_removed_role_is_gone(&group).call), (Call::Pass, Call::Pass));
+    let none = |course: &mut Course| (course.assigned, course.stored, course.on) = (None, None, Effect::default());
+    assert_eq!(an_assigned_role_is_in_effect(&with(&none)).call, Call::Undecided);
+}
+
+#[test]
 fn a_role_that_stays_is_broken() {
     let call = |change: &dyn Fn(&mut Course)| a_removed_role_is_gone(&with(change)).call;
     assert_eq!(call(&|course| course.off = shows(&["Editor"])), Call::Broken);

@@ -62,6 +62,8 @@ fn succeeds(found: &mut Findings, what: &str, answer: &Answer, sub: &str, wanted
 fn stands(found: &mut Findings, when: &str, audit: &Option<Answer>, wanted: &str) {
     match audit {
         None => found.undecided(format!("{when}: audit is not supported, so the state cannot be read"), &[]),
+        // An account that is not there is in no state that a command fits: an audit may say so by a conflict.
+        Some(answer) if wanted == "unknown" && answer.status == 409 && state(answer) == "unknown" => found.saw(&answer.cites),
         Some(answer) if !answer.accepted() || state(answer).is_empty() => {
             found.undecided(format!("{when}: the audit was answered with {}", describe(answer)), &answer.cites);
         }

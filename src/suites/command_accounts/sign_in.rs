@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use crate::stage::oracle::Look;
 use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::{Check, Obstacle, Scenario};
-use crate::suites::account_blocks::read_page;
+use crate::suites::account_blocks::{Texts, read_page};
 
 /// Commands and sign-ins.
 pub struct SignIns;
@@ -235,9 +235,10 @@ fn a_role(metadata: &Answer, shown: &ShownRoles) -> Option<(String, Vec<String>)
 }
 
 impl ShownRoles {
-    /// One of these names is shown.
+    /// One of these names is shown, alone or in a list that stands in one element.
     pub fn names(&self, role: &[String]) -> bool {
-        self.roles.iter().any(|shown| role.iter().any(|name| shown.eq_ignore_ascii_case(name)))
+        let words: Vec<&str> = role.iter().map(String::as_str).collect();
+        Texts { texts: self.roles.clone(), ..Texts::default() }.has(&words)
     }
 }
 

@@ -102,6 +102,14 @@ fn each_departure_is_seen_by_its_own_check() {
 }
 
 #[test]
+fn roles_in_one_element_are_read_one_by_one() {
+    let list = |with: &[&str], without: &[&str]| Given { with: page(with), without: page(without), ..given() };
+    let call = |part: Given| calls(&Seen { groups: Some(part), ..good() })[2];
+    assert_eq!(call(list(&["viewer, R"], &["viewer, other"])), Call::Pass);
+    assert_eq!(call(list(&["viewer, R"], &["viewer, R"])), Call::Broken);
+}
+
+#[test]
 fn preconditions_that_failed_decide_nothing() {
     let mut seen = good();
     seen.reactivated.as_mut().unwrap().before = login(false);
