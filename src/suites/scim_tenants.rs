@@ -89,10 +89,6 @@ impl Scenario for Tenants {
                 return Ok(seen);
             }
         }
-        if let Ok(own) = stage.scim_sentinel().await {
-            let call = Call::get(format!("/Users/{}", own.id()));
-            seen.own_user = stage.scim_send("a user of the own tenant by the same client", call).await?;
-        }
         seen.own_group =
             stage.scim_send("a group of the own tenant", Call::post("/Groups", &group(&world.name("own tenant")))).await?;
         if !seen.own_group.id().is_empty() {
