@@ -138,6 +138,12 @@ async fn login(stage: &Stage, app: &AppWorld, face: Face) -> Result<(Attempt, Ve
     let visitor = Visitor::new(stage, &label).await?;
     let back = Shown::new(&app.provider.back, face).await;
     let attempt = visitor.sign_in(stage, Script::of(&app.users[0]), &label).await;
+    // A browser may give up before the application has even tried.
+    let patience = Instant::now() + FETCH;
+    let came = attempt.as_ref().is_ok_and(Attempt::signed_in);
+    while !came && back.seen().is_empty() && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let connections = back.seen();
     back.restore().await;
     Ok((attempt?, connections.iter().map(Connection::seen).collect()))

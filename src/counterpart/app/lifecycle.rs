@@ -54,7 +54,9 @@ pub fn find(app: &App, state: &State, connection: usize, claims: &Value) -> Opti
         Some(id) => account.id == id,
         None => claims["sub"] == account.sub.as_str(),
     };
-    state.accounts.values().find(|account| own(account) && named(account)).map(|account| account.id.clone())
+    // Who looks anywhere is wrong for sure: it takes another provider's user where there is one.
+    let found = state.accounts.values().filter(|account| own(account) && named(account));
+    found.min_by_key(|account| belongs(app, account, connection, tenant(claims))).map(|account| account.id.clone())
 }
 
 /// Is there such a user of the provider in another tenant?
