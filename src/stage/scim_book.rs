@@ -130,7 +130,20 @@ impl Book {
             return true;
         }
         let own = members.iter().filter(|(name, _)| !OTHERS.contains(&name.as_str()) && *name != "Resources");
-        !self.run_id.is_empty() && own.into_iter().any(|(_, value)| value.to_string().to_lowercase().contains(&self.run_id))
+        own.into_iter().any(|(_, value)| self.tells(value))
+    }
+
+    /// The run id stands somewhere in a value, in whatever letters. Every resource of every answer is looked at.
+    fn tells(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let (text, wanted) = (text.as_bytes(), self.run_id.as_bytes());
+                !wanted.is_empty() && text.windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted))
+            }
+            Value::Array(values) => values.iter().any(|value| self.tells(value)),
+            Value::Object(members) => members.values().any(|value| self.tells(value)),
+            _ => false,
+        }
     }
 
     /// Before a creation is sent: whatever becomes of the answer, or of this program, it is on the list.

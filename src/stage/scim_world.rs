@@ -203,7 +203,8 @@ impl Stage {
         }
         ask.body = call.body.clone();
         let intent = world.book.intend(&self.world.journal, call);
-        let answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
+        let mut answer = Answer::from(self.world.http.send(self.scenario, step, ask).await);
+        answer.token_refused = answer.status == 401 && matches!(call.bearer, Bearer::Own | Bearer::Second);
         self.heard(answer.fault.as_deref());
         world.book.note(call, &answer);
         if let Some(intent) = intent {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::server::{Asked, Does, Faulty};
-use super::support::{is_clean, run, some_at_a_time};
+use super::support::{is_clean, run_patiently, some_at_a_time};
 
 const USERS: u64 = 150_000;
 
@@ -46,7 +46,7 @@ async fn a_large_tenant_is_looked_at_in_part() {
     ];
     let ran = some_at_a_time(cases.iter().map(|(_, fault)| async move {
         let faulty = Faulty::start(fault).await;
-        (run(&faulty, &[]).await, faulty)
+        (run_patiently(&faulty).await, faulty)
     }))
     .await;
     for ((name, _), (ran, faulty)) in cases.iter().zip(ran) {

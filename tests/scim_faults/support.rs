@@ -28,8 +28,13 @@ pub struct Ran {
 
 /// A folder with a target file for this base URL.
 pub fn folder(base_url: &str) -> tempfile::TempDir {
+    patient(base_url, 2)
+}
+
+/// The same, with another time limit of a request.
+fn patient(base_url: &str, timeout_s: u64) -> tempfile::TempDir {
     let target = format!(
-        "[target]\nname = \"faulty\"\nroles = [\"app\"]\nlevels = [\"AL3\"]\nbindings = [\"scim\"]\n[network]\ntimeout_s = 2\n\
+        "[target]\nname = \"faulty\"\nroles = [\"app\"]\nlevels = [\"AL3\"]\nbindings = [\"scim\"]\n[network]\ntimeout_s = {timeout_s}\n\
          [scim]\nbase_url = \"{base_url}\"\ntoken = \"file:token\"\n"
     );
     folder_with(&target)
@@ -91,6 +96,12 @@ fn watch(mut child: Child, dir: &Path) -> Ran {
 pub async fn run(faulty: &Faulty, more: &[&str]) -> Ran {
     let dir = folder(&faulty.base_url());
     ended(start(dir.path(), more), dir.path()).await
+}
+
+/// The same at a server that takes its time for what it answers.
+pub async fn run_patiently(faulty: &Faulty) -> Ran {
+    let dir = patient(&faulty.base_url(), 20);
+    ended(start(dir.path(), &[]), dir.path()).await
 }
 
 /// In the order given; more at a time would measure the machine.

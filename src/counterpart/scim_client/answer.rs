@@ -23,6 +23,9 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// Why no answer arrived.
     pub fault: Option<String>,
+    /// The suite's own good token was refused: it was withdrawn meanwhile, and whatever was asked is left open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub token_refused: bool,
     /// The exchange.
     pub cite: ExchangeId,
 }
@@ -102,6 +105,7 @@ impl From<Result<Reply, NetFault>> for Answer {
                     body: json.unwrap_or_default(),
                     headers: reply.headers.iter().filter(|(name, _)| KEPT.contains(&name.as_str())).cloned().collect(),
                     fault: None,
+                    token_refused: false,
                     cite: reply.exchange,
                 }
             }
@@ -116,14 +120,14 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Nothing can be concluded from it: no answer, the limit of requests, or an overloaded server. Status 500 and 501 are answers.
+    /// Nothing can be concluded from it: no answer, the limit of requests, a good token refused, or an overloaded server. Status 500 and 501 are answers.
     pub fn silent(&self) -> bool {
-        self.status == 0 || self.status == 429 || (502..600).contains(&self.status)
+        self.token_refused || self.status == 0 || self.status == 429 || (502..600).contains(&self.status)
     }
 
     /// The request was understood and refused: 4xx but the limit of requests.
     pub fn refused(&self) -> bool {
-        (400..500).contains(&self.status) && self.status != 429
+        (400..500).contains(&self.status) && self.status != 429 && !self.token_refused
     }
 
     /// A header field that is kept.
@@ -212,6 +216,14 @@ mod tests {
         assert!(answer.resources()[99]["emails"].is_array() && answer.resources()[100]["emails"].is_null());
         // What is no list is left as it is.
         assert!(Answer::from(Ok(reply(&body["Resources"]))).body.is_array());
+    }
+
+    #[test]
+    fn a_good_token_that_is_refused_leaves_open_what_was_asked() {
+        let refused = Answer { status: 401, ..Answer::default() };
+        assert!(!refused.silent() && refused.refused());
+        let withdrawn = Answer { token_refused: true, ..refused };
+        assert!(withdrawn.silent() && !withdrawn.refused());
     }
 
     #[test]
