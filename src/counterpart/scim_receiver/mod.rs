@@ -195,7 +195,7 @@ impl Receiver {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Reads what a hook said about a user since `mark`; see [`named`].
+    /// Reads what a hook said about a user since `mark`; see `named`.
     pub fn hear(&self, mark: usize, tag: &str, text: &str) {
         if let Some(id) = named(&self.log().since(mark, Entry::created_user), text) {
             self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(tag.to_owned(), id);
