@@ -11,7 +11,10 @@ use crate::model::report::{ClauseRow, Controls, LevelRow, RequirementRow};
 use crate::model::target::Attestation;
 use crate::model::{Call, Clause, ClauseId, FaultClass, How, Judgement, Level, LevelVerdict, Verdict};
 use crate::plan::{Fate, Plan, Planned};
+use crate::suite::Scenario;
 use crate::suites;
+use crate::suites::account_leaver::Leaver;
+use crate::suites::scim_blocks::Ended;
 
 /// What a scenario left behind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,16 +98,33 @@ pub fn clauses(plan: &Plan, seen: &Observations) -> Vec<ClauseRow> {
         .map(|planned| row(planned, judged.get(&planned.clause.id), by.get(&planned.clause.id).copied(), seen))
         .collect();
     if plan.profile.is_none() {
-        excuse(&mut rows);
+        excuse(&mut rows, ended(seen));
     }
     rows
 }
 
+/// By which way access was seen to end at the application, sessions and all.
+fn ended(seen: &Observations) -> Option<Ended> {
+    let leaver = seen.scenarios.iter().find(|one| one.scenario == Leaver::ID)?;
+    serde_json::from_value(leaver.outcome.as_ref().ok()?.get("ended")?.clone()).ok()
+}
+
 /// AL1 asks for one of suspend, archive and delete: where one of them works and ends access, those of SCIM that do not work warn. What a
-/// declared command binding gets wrong still fails.
-fn excuse(rows: &mut [ClauseRow]) {
+/// declared command binding gets wrong still fails. The way whose sessions were looked at is the one that must work: of another nobody
+/// knows whether it ends them.
+fn excuse(rows: &mut [ClauseRow], ended: Option<Ended>) {
     let passed = |id: &str| rows.iter().any(|row| row.id == id && row.verdict == Verdict::Pass);
-    let Some(way) = ONE_OF.into_iter().find(|id| passed(id)).filter(|_| passed("al1.app.any-one-way")) else { return };
+    let looked_at = match ended {
+        // PUT is no clause of the list: what it does, PATCH or DELETE may do as well.
+        Some(Ended::Put) | None => None,
+        Some(Ended::Patch) => Some("al1.app.deactivate-patch"),
+        Some(Ended::Delete) => Some("al1.app.delete-user"),
+        Some(Ended::Suspend) => Some("al1.app.cmd-suspend"),
+        Some(Ended::Archive) => Some("al1.app.cmd-archive-restore"),
+        Some(Ended::Erase) => Some("al1.app.cmd-delete"),
+    };
+    let may = |id: &&str| looked_at.is_none_or(|way| way == *id) && passed(id);
+    let Some(way) = ONE_OF.into_iter().find(may).filter(|_| passed("al1.app.any-one-way")) else { return };
     let others = rows.iter_mut().filter(|row| ONE_OF.contains(&row.id.as_str()) && row.binding == "scim");
     for row in others.filter(|row| row.strength.gates() && row.verdict != Verdict::Pass) {
         row.excused = Some(format!("{way} works, and the level asks for one way"));
@@ -305,19 +325,22 @@ mod tests {
             role: Role::App,
             ..clause(slug, "end", Strength::Must, verdict)
         };
-        let verdict = |any_one_way, command| {
+        let verdict = |ended, any_one_way, command| {
             let mut rows = vec![
                 row("deactivate-patch", "scim", Verdict::Pass),
                 row("delete-user", "scim", Verdict::Fail),
                 row("any-one-way", "cross", any_one_way),
                 row("cmd-suspend", "op-commands", command),
             ];
-            excuse(&mut rows);
+            excuse(&mut rows, Some(ended));
             level(&rows)
         };
-        assert_eq!(verdict(Verdict::Pass, Verdict::NotApplicable), LevelVerdict::Conformant);
-        assert_eq!(verdict(Verdict::Pass, Verdict::Fail), LevelVerdict::NonConformant);
-        assert_eq!(verdict(Verdict::Inconclusive, Verdict::NotApplicable), LevelVerdict::NonConformant);
+        assert_eq!(verdict(Ended::Patch, Verdict::Pass, Verdict::NotApplicable), LevelVerdict::Conformant);
+        assert_eq!(verdict(Ended::Put, Verdict::Pass, Verdict::NotApplicable), LevelVerdict::Conformant);
+        assert_eq!(verdict(Ended::Patch, Verdict::Pass, Verdict::Fail), LevelVerdict::NonConformant);
+        assert_eq!(verdict(Ended::Patch, Verdict::Inconclusive, Verdict::NotApplicable), LevelVerdict::NonConformant);
+        // The sessions were seen to end by the way that is broken, and nobody looked at them after the other one.
+        assert_eq!(verdict(Ended::Delete, Verdict::Pass, Verdict::NotApplicable), LevelVerdict::NonConformant);
     }
 
     fn level(rows: &[ClauseRow]) -> LevelVerdict {

@@ -107,6 +107,9 @@ pub struct Stale {
     pub value: String,
     /// The answer; `None` where it was not sent.
     pub change: Option<Answer>,
+    /// The answer to a PATCH that names the current version; `None` where it was not sent.
+    #[serde(default)]
+    pub control: Option<Answer>,
 }
 
 /// Another `userName`.
@@ -185,7 +188,7 @@ impl Scenario for Update {
         let declared = shape.user("userName").map(|name| name["mutability"].clone());
         let immutable = declared.is_some_and(|how| how == "immutable" || how == "readOnly");
         let (old, new) = (person.user_name, scim.person("renamed").user_name);
-        let change = patch(stage, "the user is renamed", &path, &[replace("userName", new.as_str())]).await?;
+        let change = seen.rename_current(stage, &path, &new).await?;
         seen.only_name =
             stage.scim_send("the renamed user, its name alone", Call::get(&path).query("attributes", "userName")).await?;
         let by_old = find(stage, "users of the old name", "userName", &old).await?;
@@ -283,12 +286,28 @@ impl Seen {
     async fn change_outdated(&mut self, stage: &Stage, path: &str) -> Result<(), Obstacle> {
         let advertised = stage.scim_documents().await?.config.body.pointer("/etag/supported") == Some(&Value::Bool(true));
         let version = version(&self.made);
-        self.stale = Stale { advertised, version, value: "Stale".into(), change: None };
+        self.stale = Stale { advertised, version, value: "Stale".into(), change: None, control: None };
         if advertised && !self.stale.version.is_empty() {
             let call = Call::patch(path, &[replace("name.givenName", "Stale")]).header("if-match", &self.stale.version);
             self.stale.change = Some(stage.scim_send("a PATCH with an outdated version", call).await?);
         }
         Ok(())
+    }
+
+    /// Renames the user; where an outdated version was tried, by a PATCH that names the current one. What is refused for its version is
+    /// sent again without.
+    async fn rename_current(&mut self, stage: &Stage, path: &str, new: &str) -> Result<Answer, Obstacle> {
+        let (what, operations) = ("the user is renamed", [replace("userName", new)]);
+        let current = version(&self.second);
+        if self.stale.change.is_some() && !current.is_empty() {
+            let call = Call::patch(path, &operations).header("if-match", &current);
+            let answer = stage.scim_send("the user is renamed, with its current version", call).await?;
+            self.stale.control = Some(answer.clone());
+            if answer.ok() {
+                return Ok(answer);
+            }
+        }
+        patch(stage, what, path, &operations).await
     }
 
     /// Sends the user back without an attribute.

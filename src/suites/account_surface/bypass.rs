@@ -12,7 +12,9 @@ use crate::suite::Obstacle;
 use crate::suites::scim_blocks::Ended;
 
 /// The scripts.
-const WAYS: [&str; 2] = ["local-login", "password-reset"];
+const WAYS: [&str; 2] = [PASSWORD, "password-reset"];
+/// The one that needs to know something: refused is also who knows it wrong.
+pub const PASSWORD: &str = "local-login";
 
 /// A suspended user and the ways around the identity service.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub struct Around {
     pub name: String,
     /// While the user was active.
     pub before: (Played, Look),
+    /// `accounts.local_user`, where the active user was refused: does the script sign in anybody?
+    #[serde(default)]
+    pub control: Option<(Played, Look)>,
     /// While the user was suspended; `None` where no suspension worked.
     pub after: Option<(Played, Look)>,
 }
@@ -49,7 +54,15 @@ pub async fn play(ground: &Ground<'_>) -> Result<Option<Bypass>, Obstacle> {
     let mut seen = Bypass::default();
     for name in &names {
         let before = tried(stage, name, &values, "before the suspension").await?;
-        seen.ways.push(Around { name: (*name).to_owned(), before, after: None });
+        let mut control = None;
+        if let Some(local) = stage.world.target.accounts.local_user.as_ref().filter(|_| *name == PASSWORD && !before.1.signed_in)
+        {
+            let values = [("user_name", local.email.as_str()), ("email", &local.email)];
+            let looked = tried(stage, name, &values, "of the user with a password").await?;
+            stage.control(looked.1.signed_in);
+            control = Some(looked);
+        }
+        seen.ways.push(Around { name: (*name).to_owned(), before, control, after: None });
     }
     (seen.ended, seen.answers) = ground.drive.end(&user).await?;
     if seen.ended.is_some() {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::bypass::{Around, PASSWORD};
 use super::{Done, Edited, LocalRole, Made, Seen, holds};
 use crate::counterpart::scim_client::Answer;
 use crate::model::Judgement;
@@ -261,6 +262,11 @@ pub fn roles_are_not_changed(seen: &Seen) -> Judgement {
     found.conclude(format!("the roles are as assigned: {}", ended(&role.script)))
 }
 
+/// Somebody else was signed in by that script.
+fn works(way: &Around) -> bool {
+    way.control.as_ref().is_some_and(|(_, look)| look.signed_in)
+}
+
 /// al1.app.no-bypass-signin
 pub fn no_way_around(seen: &Seen) -> Judgement {
     let Some(seen) = &seen.bypass else {
@@ -276,10 +282,22 @@ pub fn no_way_around(seen: &Seen) -> Judgement {
         let Some((played, look)) = &way.after else { continue };
         match alive(look) {
             Some(true) => found.broken(format!("{}: the suspended user is signed in", way.name), &look.cites),
+            Some(false) if way.name == PASSWORD && !way.before.1.signed_in && !works(way) => {
+                let text = format!(
+                    "{}: the active user is refused as well, so that nothing shows that the script signs in anybody; \
+                     accounts.local_user names a user whom it does",
+                    way.name
+                );
+                found.undecided(text, &look.cites);
+            }
             Some(false) => came_far(&mut found, played, true),
             None => found.undecided(format!("{}: {}", way.name, look.describe()), &look.cites),
         }
-        let before = if way.before.1.signed_in { "worked" } else { "was refused as well" };
+        let before = match () {
+            () if way.before.1.signed_in => "worked",
+            () if works(way) => "was refused as well, and another user came in by it",
+            () => "was refused as well",
+        };
         told_of.push(format!("{} is refused ({}); while the user was active it {before}", way.name, played.describe()));
     }
     let silent = seen.answers.iter().any(says_nothing);

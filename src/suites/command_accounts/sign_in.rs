@@ -140,6 +140,8 @@ impl Scenario for SignIns {
     type Seen = Seen;
     const ID: &'static str = "command-accounts/sign-in";
     const TITLE: &'static str = "signs users in whom commands made, changed, suspended and reactivated";
+    // It moves the user with a password away.
+    const AFTER: &'static [&'static str] = &["account-surface"];
     const CHECKS: &'static [Check<Seen>] = checks::ALL;
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {

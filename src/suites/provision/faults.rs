@@ -226,9 +226,10 @@ fn a_lost_answer_does_no_harm(seen: &Seen) -> Judgement {
         return Judgement::broken(format!("the user is posted again without a look at what is there (answered {})", post.status))
             .cite([&post.cite]);
     }
-    let heard = after.iter().filter(|sent| sent.ok()).count();
+    // A success, or an account that is gone: either way nothing is left to do.
+    let heard = after.iter().filter(|sent| sent.ok() || sent.status == 404).count();
     if heard > ENDLESS {
-        return Judgement::broken(format!("repeated {heard} times although it was answered as a success")).cite(&cites);
+        return Judgement::broken(format!("repeated {heard} times although the answers said that it is done")).cite(&cites);
     }
     if !case.reached() {
         return Judgement::broken(format!("the state is not consistent in the end: {}", case.state)).cite(&cites);
@@ -342,6 +343,10 @@ mod tests {
         let mut seen = good();
         seen.cases.insert("lost".into(), reached(vec![step(1.0, 0, Some("carried out, answer lost"))]));
         assert_eq!(a_lost_answer_does_no_harm(&seen).call, Call::Undecided);
+        let endless = (2..14).map(|second| step(f64::from(second), 404, None));
+        let deleted = [step(1.0, 0, Some("carried out, answer lost"))].into_iter().chain(endless).collect();
+        seen.cases.insert("lost".into(), reached(deleted));
+        assert_eq!(a_lost_answer_does_no_harm(&seen).call, Call::Broken);
         let post = sent("POST", "/Users", json!({}));
         seen.cases.insert("lost".into(), reached(vec![step(1.0, 0, Some("carried out, answer lost")), post.clone()]));
         assert_eq!(a_lost_answer_does_no_harm(&seen).call, Call::Broken);

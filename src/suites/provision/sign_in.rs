@@ -74,6 +74,12 @@ pub struct Disabled {
     pub quiet: Option<AuthzSeen>,
     /// A full sign-in while disabled.
     pub full: Option<AuthzSeen>,
+    /// Why that did not come to an end.
+    #[serde(default)]
+    pub stopped: Option<String>,
+    /// A full sign-in after the user was enabled again, where the other stopped.
+    #[serde(default)]
+    pub again: Option<AuthzSeen>,
 }
 
 impl Scenario for SignIn {
@@ -235,6 +241,11 @@ async fn tokens(
     rolled.cites.push(after.1.clone());
     let run = &stage.world.run_id;
     if groups {
+        if stage.wants("al2.idp.group-sources-agree") {
+            // A message that is still under way is no difference. Groups are only added here, so as many are the same ones.
+            let as_many = || sets(course, user, &change.after).windows(2).all(|two| two[0].1.len() == two[1].1.len());
+            course.wait("as many groups by every way", as_many).await;
+        }
         let all = sets(course, user, &change.after);
         seen.sets = all.into_iter().map(|(way, groups)| (way, kept(&groups, run))).collect();
     }
@@ -335,8 +346,14 @@ async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle>
     }
     let undo = course.undo_later("enable-user", user, &[]);
     let outcome = while_disabled(course, &mut seen, user, &context, refresh).await;
-    stage.undo_now(undo).await;
-    outcome.map(|()| seen)
+    let enabled = stage.undo_now(undo).await;
+    outcome?;
+    if seen.stopped.is_some() && enabled && course.has("enable-user") {
+        let again = sign_in(stage, "full sign-in of the user who is enabled again").await;
+        seen.again = again.ok().map(|(_, authz, _)| authz);
+        stage.control(seen.again.as_ref().is_some_and(|again| again.outcome == Outcome::Code));
+    }
+    Ok(seen)
 }
 
 async fn while_disabled(
@@ -370,7 +387,10 @@ async fn while_disabled(
         let pause = std::time::Duration::from_secs(if stage.world.embedded { 1 } else { 5 });
         stage.wait_until(Instant::now() + pause, "a disabled user to be known everywhere").await;
     }
-    // A sign-in that is refused ends on a page that the recipe does not know: that is no obstacle here.
-    seen.full = sign_in(stage, "full sign-in of a disabled user").await.ok().map(|(_, authz, _)| authz);
+    // A sign-in that is refused may end on a page that the recipe does not know: a control tells whether that was the reason.
+    match sign_in(stage, "full sign-in of a disabled user").await {
+        Ok((_, authz, _)) => seen.full = Some(authz),
+        Err(obstacle) => seen.stopped = Some(obstacle.message),
+    }
     Ok(())
 }

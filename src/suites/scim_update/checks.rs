@@ -212,7 +212,13 @@ pub(super) mod tests {
                 change: error(400, "invalidValue"),
                 ..Half::default()
             }],
-            stale: Stale { advertised: true, version: "W/1".into(), value: "Stale".into(), change: Some(error(412, "")) },
+            stale: Stale {
+                advertised: true,
+                version: "W/1".into(),
+                value: "Stale".into(),
+                change: Some(error(412, "")),
+                control: Some(done()),
+            },
             second: answer(200, after),
             rename: super::super::Rename {
                 old: "a".into(),

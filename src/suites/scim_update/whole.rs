@@ -23,7 +23,19 @@ pub fn an_outdated_version_is_refused(seen: &Seen) -> Judgement {
     let what = format!("PATCH with an outdated If-Match: {}", told(change));
     match change.status {
         _ if applied => found.broken(format!("{what}, and it was applied"), cite(change)),
-        412 => found.saw(cite(change)),
+        412 => match &stale.control {
+            Some(control) if control.status == 412 => {
+                found.undecided(format!("{what}, and the current version is refused as well: {}", told(control)), cite(control));
+            }
+            Some(control) if says_nothing(control) => {
+                found.undecided(format!("the current version: {}", told(control)), cite(control));
+            }
+            Some(control) => {
+                found.saw(cite(change));
+                found.saw(cite(control));
+            }
+            None => found.undecided("the user has no current version with which a change could be compared", cite(&seen.second)),
+        },
         _ if version(&seen.first) == stale.version || version(&seen.first).is_empty() => {
             found.undecided("the version did not change with the user, so none is outdated", cite(&seen.first));
         }
@@ -31,7 +43,7 @@ pub fn an_outdated_version_is_refused(seen: &Seen) -> Judgement {
         400..500 => found.doubtful(format!("{what} in place of 412"), cite(change)),
         _ => found.broken(format!("{what} in place of 412"), cite(change)),
     }
-    found.conclude("412, and nothing was applied")
+    found.conclude("412, and nothing was applied; the current version is not refused so")
 }
 
 /// al2.app.update-username-change
@@ -149,6 +161,10 @@ mod tests {
         assert_eq!(says(check, |seen| seen.stale.change = Some(error(428, ""))), Says::Doubtful);
         assert_eq!(says(check, |seen| seen.stale.change = None), Says::Undecided);
         assert_eq!(says(check, |seen| seen.stale.advertised = false), Says::NotApplicable);
+        // Whoever refuses every version says nothing of outdated ones; a change refused for another reason shows that the version was taken.
+        assert_eq!(says(check, |seen| seen.stale.control = Some(error(412, ""))), Says::Undecided);
+        assert_eq!(says(check, |seen| seen.stale.control = None), Says::Undecided);
+        assert_eq!(says(check, |seen| seen.stale.control = Some(error(400, "mutability"))), Says::Pass);
         let same = |seen: &mut Seen| {
             seen.first.headers.clear();
             seen.stale.change = Some(answer(204, Value::Null));

@@ -3,7 +3,7 @@
 use super::{Change, Seen, UNKNOWN};
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
-use crate::wire::seen::{Outcome, TokenSeen};
+use crate::wire::seen::{AuthzSeen, Outcome, TokenSeen};
 
 pub(super) fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
     let Some(disabled) = seen.disabled.as_ref().filter(|disabled| disabled.done) else {
@@ -30,8 +30,17 @@ pub(super) fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
         Some(quiet) => found.undecided(format!("prompt=none: {}", quiet.describe()), &quiet.cites),
         None => found.undecided("prompt=none was not tried", &[]),
     }
-    if let Some(full) = disabled.full.as_ref().filter(|full| full.outcome == Outcome::Code) {
-        found.broken("the disabled user can sign in", &full.deciding());
+    let works = |again: &&AuthzSeen| again.outcome == Outcome::Code;
+    match &disabled.full {
+        Some(full) if full.outcome == Outcome::Code => found.broken("the disabled user can sign in", &full.deciding()),
+        Some(full) if full.refused() || full.outcome == Outcome::LoginPage => found.saw(&full.cites),
+        full => match disabled.again.as_ref().filter(works) {
+            Some(again) => found.saw(&again.cites),
+            None => {
+                let what = full.as_ref().map(AuthzSeen::describe).or(disabled.stopped.clone()).unwrap_or_default();
+                found.undecided(format!("the full sign-in: {what}; no later one shows that an enabled user gets further"), &[]);
+            }
+        },
     }
     found.conclude("refresh, session and sign-in of the disabled user are refused")
 }
@@ -133,7 +142,9 @@ mod tests {
                 quiet_before: true,
                 refresh: Some(token(400, &[])),
                 quiet: Some(authz(Outcome::Error)),
-                full: None,
+                stopped: Some("no field for a password".into()),
+                again: Some(authz(Outcome::Code)),
+                ..Disabled::default()
             }),
             obstacle: None,
         }
@@ -165,6 +176,12 @@ mod tests {
         seen = good();
         seen.disabled.as_mut().unwrap().quiet_before = false;
         assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Undecided);
+        // A sign-in that stops halfway is a refusal only where it works for an enabled user.
+        seen = good();
+        seen.disabled.as_mut().unwrap().again = None;
+        assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Undecided);
+        seen.disabled.as_mut().unwrap().full = Some(authz(Outcome::Error));
+        assert_eq!(a_disabled_user_gets_nothing(&seen).call, Call::Pass);
     }
 
     #[test]
