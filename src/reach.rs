@@ -33,6 +33,8 @@ async fn scim_works(stage: &Stage) -> Result<(), Error> {
     // Where a token cannot be had, a clause says so.
     let Ok(users) = ask("/Users").await else { return Ok(()) };
     if usable(&users) {
+        // Only here is it set.
+        let _ = world.shared.first.set(users);
         return Ok(());
     }
     if let Some(why) = users.fault.as_ref().filter(|why| !too_large(why)) {

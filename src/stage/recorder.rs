@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 
 use super::redact::Redactor;
 use crate::model::report::Evidence;
@@ -180,13 +181,16 @@ impl Recorder {
 
     /// Where these values stand in the browser's traffic: (value, what it is). Values shorter than eight characters are not looked for.
     pub fn find(&self, values: &[(String, String)]) -> Vec<Sighting> {
+        // Prepared once: most of a search that begins anew for each text is its preparation.
+        let long = values.iter().filter(|(value, _)| value.len() >= 8);
+        let values: Vec<(Finder<'_>, &String)> = long.map(|(value, what)| (Finder::new(value), what)).collect();
         let kept = self.kept();
         let mut out: Vec<Sighting> = Vec::new();
         for overheard in kept.overheard.iter().flatten() {
             for (place, target, text) in &overheard.parts {
-                for (_, what) in values.iter().filter(|(value, _)| value.len() >= 8 && text.contains(value.as_str())) {
+                for (_, what) in values.iter().filter(|(value, _)| value.find(text.as_bytes()).is_some()) {
                     let sighting = Sighting {
-                        what: what.clone(),
+                        what: (*what).clone(),
                         place: *place,
                         target: target.clone(),
                         own: overheard.own,

@@ -16,6 +16,8 @@ pub struct Shared {
     known: OnceCell<Known>,
     worker: OnceCell<Result<Answer, Obstacle>>,
     bad_filter: OnceCell<Answer>,
+    /// The first page of one user, read before the first scenario, where that was a success.
+    pub first: OnceLock<Answer>,
     spare: Mutex<Vec<String>>,
     /// The first PATCH of a user of this run that succeeded.
     pub patched: OnceLock<Answer>,

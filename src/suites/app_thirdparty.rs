@@ -68,8 +68,9 @@ impl Scenario for ThirdParty {
             stage.control(seen.get.iter().all(Journey::completed));
         }
         seen.held = before & stage.login_control("control: login at the start URL").await?.signed_in();
-        let fetches = app.provider.log().fetches;
-        seen.fetched = fetches.into_iter().filter(|fetch| fetch.what == Fetched::Foreign).map(|fetch| fetch.exchange).collect();
+        let log = app.provider.log();
+        let foreign = log.fetches.iter().filter(|fetch| fetch.what == Fetched::Foreign);
+        seen.fetched = foreign.map(|fetch| fetch.exchange.clone()).collect();
         Ok(seen)
     }
 }

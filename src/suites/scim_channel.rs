@@ -56,7 +56,10 @@ impl Scenario for Channel {
             ..Seen::default()
         };
         let control = || Call::get("/Users").query("count", "1");
-        seen.controls[0] = stage.scim_send("with the token", control()).await?;
+        seen.controls[0] = match stage.scim()?.shared.first.get() {
+            Some(answer) => answer.clone(),
+            None => stage.scim_send("with the token", control()).await?,
+        };
         let nobody = format!("ipsie-conform-{}", jose::random(8));
         let anonymous = [
             ("GET /Users", control()),

@@ -43,7 +43,7 @@ pub(super) fn authorize(shared: &Shared, which: usize, request: &In<'_>, raw: &R
         exchange: String::new(),
     };
     // Its place is taken before it is answered: the code refers to it.
-    shared.state().log.authorizations.push(seen.clone());
+    shared.state().log_mut().authorizations.push(seen.clone());
     let reply = match answer {
         Answer::Hold => page(200, "Not answered", "The provider leaves this authorization request open."),
         Answer::Error(error) => {
@@ -65,7 +65,7 @@ pub(super) fn authorize(shared: &Shared, which: usize, request: &In<'_>, raw: &R
     };
     let exchange = handle::record(shared, &Record { context: context.as_deref(), step: "authorization request" }, raw, &reply);
     seen.exchange = exchange;
-    shared.state().log.authorizations[number] = seen;
+    shared.state().log_mut().authorizations[number] = seen;
     reply.template()
 }
 

@@ -90,6 +90,6 @@ pub(super) fn pushed(shared: &Shared, which: usize, request: &In<'_>, raw: &Requ
     let path = shared.back_path(which, "pushed");
     let fetch =
         Fetch { what: Fetched::Pushed, at: Instant::now(), method: request.method().into(), path, auth: Some(auth), exchange };
-    shared.state().log.fetches.push(fetch);
+    shared.state().log_mut().fetches.push(fetch);
     reply.template()
 }

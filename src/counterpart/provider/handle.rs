@@ -122,7 +122,7 @@ fn fetched(
     let exchange = record(shared, &Record { context: None, step }, raw, &reply);
     let fetch =
         Fetch { what, at: Instant::now(), method: request.method().into(), path: request.path.clone(), auth: None, exchange };
-    shared.state().log.fetches.push(fetch);
+    shared.state().log_mut().fetches.push(fetch);
     reply.template()
 }
 

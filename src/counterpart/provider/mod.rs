@@ -423,7 +423,7 @@ impl Provider {
     }
 
     /// What has arrived so far.
-    pub fn log(&self) -> Log {
+    pub fn log(&self) -> Arc<Log> {
         self.shared.state().log.clone()
     }
 

@@ -1,6 +1,7 @@
 //! What the provider remembers.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -62,5 +63,13 @@ pub(super) struct State {
     /// Callback tokens handed out, with the scenario they are for.
     pub callback_tokens: HashMap<String, &'static str>,
     pub callbacks: Vec<super::Callback>,
-    pub log: Log,
+    /// What arrived. Readers keep it as it is; whoever adds to it while somebody reads writes on in a copy.
+    pub log: Arc<Log>,
+}
+
+impl State {
+    /// To write into the log.
+    pub fn log_mut(&mut self) -> &mut Log {
+        Arc::make_mut(&mut self.log)
+    }
 }

@@ -61,7 +61,7 @@ pub(super) fn token(shared: &Shared, which: usize, request: &In<'_>, raw: &Reque
         error: answered.error,
         exchange,
     };
-    shared.state().log.tokens.push(seen);
+    shared.state().log_mut().tokens.push(seen);
     answered.reply.template()
 }
 

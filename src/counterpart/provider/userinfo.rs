@@ -61,7 +61,7 @@ pub(super) fn userinfo(shared: &Shared, request: &In<'_>, raw: &Request) -> Resp
         status: reply.status,
         exchange,
     };
-    shared.state().log.userinfo.push(seen);
+    shared.state().log_mut().userinfo.push(seen);
     reply.template()
 }
 

@@ -234,7 +234,8 @@ impl Receiver {
 
     /// The users in which this text stands (in any string, without case), as GET would show them.
     pub fn users_with(&self, text: &str) -> Vec<Value> {
-        self.hall.engine.users(TENANT).into_iter().filter(|user| holds(user, &text.to_lowercase())).collect()
+        let text = text.to_lowercase();
+        self.hall.engine.users_where(TENANT, |data| data.values().any(|value| holds(value, &text)))
     }
 
     /// The group of this name.

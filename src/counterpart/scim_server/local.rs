@@ -20,6 +20,11 @@ impl Engine {
         self.all(Kind::User, |user| user.tenant == tenant)
     }
 
+    /// The users of a tenant whose attributes are as wanted; what the server itself assigns is not among them.
+    pub fn users_where(&self, tenant: &str, wanted: impl Fn(&Map<String, Value>) -> bool) -> Vec<Value> {
+        self.all(Kind::User, |user| user.tenant == tenant && wanted(&user.data))
+    }
+
     /// The first user of a tenant with this userName, externalId or one of these emails; userName and emails regardless of case.
     pub fn find_user(&self, tenant: &str, attribute: &str, value: &str) -> Option<Value> {
         let same =

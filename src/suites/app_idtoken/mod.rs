@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::counterpart::provider::forgery::STRING_EXPIRY_S;
-use crate::counterpart::provider::{Fetched, Forgery, Log, Script};
+use crate::counterpart::provider::{Fetched, Forgery, Script};
 use crate::model::ExchangeId;
 use crate::stage::Stage;
 use crate::stage::app_world::AppWorld;
@@ -157,7 +157,7 @@ fn encryption(app: &AppWorld) -> Encryption {
 
 /// Adds what the provider saw of a login. `since` is when the key in question was published.
 fn probe(app: &AppWorld, variation: Option<Variation>, attempt: Attempt, since: Option<Instant>) -> Probe {
-    let log: Log = app.provider.log();
+    let log = app.provider.log();
     let request = attempt.cites.first().and_then(|id| log.authorizations.iter().find(|request| request.exchange == *id));
     let number = request.map(|request| request.number);
     let of_it = |authorization: Option<usize>| number.is_some() && authorization == number;

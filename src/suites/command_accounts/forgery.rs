@@ -130,8 +130,9 @@ async fn stranger(stage: &Stage, desk: &Desk<'_>, who: &Account, verb: &str, see
     draft.claims["iss"] = sender.issuer.as_str().into();
     let ask = draft.command_request(&sender, desk.to);
     seen.stranger = Some(stage.command(&format!("{verb} command of a provider that is not configured"), ask).await);
-    let fetches = provider.log().fetches.into_iter().skip(known);
-    seen.fetched = fetches.filter(|fetch| fetch.what == Fetched::Stranger).map(|fetch| fetch.exchange).collect();
+    let log = provider.log();
+    let fetches = log.fetches.iter().skip(known).filter(|fetch| fetch.what == Fetched::Stranger);
+    seen.fetched = fetches.map(|fetch| fetch.exchange.clone()).collect();
     Ok(())
 }
 
