@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::account_blocks::by_scim;
-use super::scim_blocks::{Ended, Subject, end_access, is_active, patch, read};
+use super::scim_blocks::{Ended, Subject, end_access, is_active, patch, patch_all, read};
 use crate::counterpart::command_issuer::{self, Account, Desk, Streamed};
 use crate::counterpart::provider;
 use crate::counterpart::scim_client::{Answer, replace};
@@ -153,7 +153,10 @@ impl<'a> Drive<'a> {
     pub async fn rename(&self, user: &Subject, name: &str) -> Result<Answer, Obstacle> {
         match self {
             Drive::Scim(stage) => {
-                patch(stage, "the display name is changed", &user.path(), &[replace("displayName", name)]).await
+                // Given and family name together are the display name; where an application has no names of its own, only that counts.
+                let family = name.split_once(' ').map_or(name, |(_, family)| family);
+                let operations = [replace("displayName", name), replace("name.familyName", family)];
+                Ok(patch_all(stage, "the name is changed", &user.path(), &operations).await?.swap_remove(0))
             }
             Drive::Commands(desk) => Ok(self.command(desk, "maintain", user, &with(desk, user, "name", name.into())).await),
         }

@@ -39,6 +39,9 @@ pub struct Seen {
 pub struct Created {
     /// The id of the user.
     pub id: String,
+    /// By what accounts of that person are told: user name, address, subject.
+    #[serde(default)]
+    pub person: [String; 3],
     /// The display name given.
     pub display: String,
     /// The sign-in.
@@ -151,7 +154,8 @@ async fn newcomer(stage: &Stage, drive: &Drive<'_>) -> Result<(Subject, provider
 async fn provisioned(stage: &Stage, drive: &Drive<'_>) -> Result<(Created, Option<Updated>, Option<Stale>), Obstacle> {
     let (user, who) = newcomer(stage, drive).await?;
     let (visitor, attempt) = stage.attempt(Script::of(&who), "first sign-in of a provisioned user").await?;
-    let mut created = Created { id: user.id.clone(), display: who.name.clone(), attempt, ..Created::default() };
+    let person = [user.user_name.clone(), who.email.clone(), who.sub.clone()];
+    let mut created = Created { id: user.id.clone(), person, display: who.name.clone(), attempt, ..Created::default() };
     stage.control(created.attempt.signed_in());
     let page = stage.world.target.accounts.profile.as_ref();
     if let Some(page) = page.filter(|_| created.attempt.signed_in()) {

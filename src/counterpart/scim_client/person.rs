@@ -20,7 +20,7 @@ pub struct Person {
     pub given: String,
     /// `name.familyName`.
     pub family: String,
-    /// `displayName`.
+    /// `displayName`: given and family name, since applications show one or the other.
     pub display: String,
 }
 
@@ -33,7 +33,7 @@ impl Person {
             user_name,
             external_id: format!("{run_id}-{label}"),
             given: "Suite".into(),
-            family: format!("User {label}"),
+            family: format!("{label} {run_id}"),
             display: format!("Suite {label} {run_id}"),
         }
     }

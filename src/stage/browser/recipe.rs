@@ -51,6 +51,11 @@ impl Credentials {
         Credentials { refused: Arc::default(), ..self.clone() }
     }
 
+    /// What was refused while the user was disabled says nothing of the password: it may be typed again.
+    pub fn forgive(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Where the password was refused, once it was.
     pub(super) fn refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Seen;
+use super::{Created, Seen};
 use crate::counterpart::scim_client::Answer;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
@@ -32,13 +32,13 @@ pub fn a_created_user_signs_in(seen: &Seen) -> Judgement {
     if !signed_in(&mut found, "the first sign-in", &created.attempt) {
         return found.conclude("");
     }
-    let (ids, own) = ids(created.found.iter(), &created.id);
-    let answered: Vec<&Answer> = created.found.iter().filter(|answer| answer.ok()).collect();
+    let answered: Vec<&Answer> = created.found.iter().filter(|answer| answer.ok() && !cut(created, answer)).collect();
+    let (ids, own) = ids(created, &answered);
     for answer in &answered {
         found.saw(cite(answer));
     }
     match (answered.is_empty(), own, ids.len()) {
-        (true, ..) => found.undecided("no search for the user's accounts was answered", &[]),
+        (true, ..) => found.undecided("no search for the user's accounts can be relied on", &[]),
         (_, false, 0) => found.undecided("the provisioned user is not found by any search", &[]),
         (_, false, _) => found.broken("only another account of that person is found", cite(answered[0])),
         (_, true, 1) => {}
@@ -53,16 +53,25 @@ pub fn a_created_user_signs_in(seen: &Seen) -> Judgement {
     found.conclude("one account, the one that was provisioned, and its name is shown")
 }
 
-/// The ids of the users that belong to the person of `id`, and whether that one is among them.
-fn ids<'a>(found: impl Iterator<Item = &'a Answer> + Clone, id: &str) -> (BTreeSet<&'a str>, bool) {
-    let all = found.flat_map(Answer::resources);
-    let own = all.clone().find(|user| user["id"] == id);
-    let Some(own) = own else {
-        return (all.filter_map(|user| user["id"].as_str()).collect(), false);
-    };
-    let (name, sub) = (own["userName"].as_str().unwrap_or_default(), own["externalId"].as_str().unwrap_or_default());
-    let same = all.filter(|user| is_of(user, name, if sub.is_empty() { "no such subject" } else { sub }));
-    (same.filter_map(|user| user["id"].as_str()).collect(), true)
+/// Is that an account of the person who was provisioned?
+fn of_person(created: &Created, user: &Value) -> bool {
+    let [name, email, sub] = &created.person;
+    user["id"] == created.id || is_of(user, name, sub) || is_of(user, email, sub)
+}
+
+/// The search lists others as well, and not everybody: an account of the person may stand on another page.
+fn cut(created: &Created, answer: &Answer) -> bool {
+    let users = answer.resources();
+    let total = answer.body["totalResults"].as_u64().unwrap_or_default();
+    users.iter().any(|user| !of_person(created, user)) && usize::try_from(total).is_ok_and(|total| total > users.len())
+}
+
+/// The ids of the accounts of the person, and whether the provisioned one is among them.
+fn ids<'a>(created: &Created, found: &[&'a Answer]) -> (BTreeSet<&'a str>, bool) {
+    let all = found.iter().flat_map(|answer| answer.resources());
+    let ids: BTreeSet<&str> = all.filter(|user| of_person(created, user)).filter_map(|user| user["id"].as_str()).collect();
+    let own = ids.contains(created.id.as_str());
+    (ids, own)
 }
 
 /// al2.app.no-signin-before-active
@@ -186,12 +195,13 @@ pub fn a_user_made_by_a_sign_in_is_managed(seen: &Seen) -> Judgement {
     found.conclude("the account that a sign-in made is known to provisioning, and can be deactivated")
 }
 
-/// A search that finds the provisioned user would find the other one as well; one that finds nobody shows nothing.
+/// A search that finds the provisioned user would find the other one as well; one that finds nobody shows nothing. The account that a
+/// sign-in makes may have a user name of its own and no externalId, but it has the address: the last of the searches that both have.
 fn not_found(found: &mut Findings, seen: &Seen) {
     let provisioned = seen.created.id.as_str();
-    let works = |before: &Answer| before.ok() && before.ids().contains(&provisioned);
-    let searched = seen.unknown.found.iter().zip(&seen.created.found).filter(|(_, control)| works(control));
-    match searched.map(|(answer, _)| answer).find(|answer| answer.ok()) {
+    let works = |before: &Answer| before.ok() && !cut(&seen.created, before) && before.ids().contains(&provisioned);
+    let searched = seen.unknown.found.iter().zip(&seen.created.found).take(3).next_back().filter(|(_, control)| works(control));
+    match searched.map(|(answer, _)| answer).filter(|answer| answer.ok()) {
         Some(answer) => found.broken("the sign-in made an account that provisioning does not show", cite(answer)),
         None => {
             let told = seen.unknown.found.first().map(told).unwrap_or_default();

@@ -15,6 +15,7 @@ fn good() -> Seen {
     Seen {
         created: Created {
             id: "1".into(),
+            person: ["u@x.test", "u@x.test", "s"].map(str::to_owned),
             display: "A".into(),
             attempt: entered(),
             shown: Some(page(&["A"])),
@@ -88,6 +89,11 @@ fn a_second_account_a_refusal_and_an_empty_profile_are_broken() {
     let stranger = json!({"id": "8", "userName": "other@x.test", "externalId": "o"});
     let all = answer(200, json!({"Resources": [list(&[("1", "s")]).body["Resources"][0], stranger]}));
     assert_eq!(call(&|created| created.found[0] = all.clone()), Call::Pass);
+    // Nobody of that person is on the page of strangers, or another one may be on the next.
+    let mut strangers = answer(200, json!({"totalResults": 1, "Resources": [stranger]}));
+    assert_eq!(call(&|created| created.found[0] = strangers.clone()), Call::Undecided);
+    strangers = answer(200, json!({"totalResults": 9, "Resources": all.body["Resources"]}));
+    assert_eq!(call(&|created| created.found[0] = strangers.clone()), Call::Undecided);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::{Announced, describe, lacking, state};
 use crate::counterpart::command_issuer::{Account, Answer, Desk, Forgery, Sender, Subject};
@@ -230,7 +231,8 @@ fn the_metadata_are_complete(seen: &Seen) -> Judgement {
     let names_itself = seen.announced.as_ref().is_some_and(|commands| commands.iter().any(|command| command == "metadata"));
     demand(seen.announced.is_some(), "commands_supported is missing or no array");
     demand(seen.announced.is_none() || names_itself, "commands_supported lacks metadata");
-    demand(member("command_endpoint") == endpoint.as_str(), "command_endpoint is not the URL that the command was sent to");
+    let named = member("command_endpoint").as_str().and_then(|named| Url::parse(named).ok());
+    demand(named.is_some() && named == Url::parse(endpoint).ok(), "command_endpoint is not the URL that the command was sent to");
     demand(member("client_id").as_str().is_some_and(|id| !id.is_empty()), "client_id is missing");
     found.conclude("context, commands_supported, command_endpoint and client_id are there and right")
 }

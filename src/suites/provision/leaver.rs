@@ -1,7 +1,7 @@
 //! provision-leaver: users are disabled, unassigned, deleted and enabled again at the identity service.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,11 +86,11 @@ impl Scenario for Leaver {
         let labels: Vec<&str> = going.iter().map(|(step, ..)| *step).collect();
         let gone = |step: &str| going.iter().any(|(known, _, id, _)| *known == step && course.deprovisioned(id));
         let from = Instant::now();
-        let took = course.settle("deactivations", 1, &labels, gone).await;
+        let took = course.settle_for("deactivations", limit(&course), &labels, gone).await;
         for (step, user, id, asked) in &going {
             let cites = seen.cases.get(*step).map(|case| case.cites.clone()).unwrap_or_default();
             let took = took.get(*step).map(|waited| course.took(*asked, from, *waited, mark, id));
-            let case = Case { cites, ..course.case(mark, id, &user.tag, took) };
+            let case = Case { cites, limit_s: limit(&course).as_secs_f64(), ..course.case(mark, id, &user.tag, took) };
             seen.cases.insert((*step).to_owned(), case);
         }
         if let Some((_, user, id, _)) = going.iter().find(|(step, ..)| *step == "disable") {
@@ -103,6 +103,11 @@ impl Scenario for Leaver {
         course.close(arrived.into_values().flatten().map(|(user, _)| user)).await;
         Ok(seen)
     }
+}
+
+/// How long a deactivation is waited for: a cycle, and no less than it may take.
+fn limit(course: &Course<'_>) -> Duration {
+    course.cycle().max(course.patience(SOON_S as u64))
 }
 
 /// Enables the user, and disables him twice more where that was quick.
@@ -139,9 +144,11 @@ async fn again(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) {
             Ok(cite) => {
                 course.now().await;
                 let from = Instant::now();
-                let waited = course.reach("a deactivation", || course.deprovisioned(&id)).await;
+                let reached = |_: &str| course.deprovisioned(&id);
+                let waited = course.settle_for("a deactivation", limit(course), &["it"], reached).await.get("it").copied();
                 let took = waited.map(|waited| course.took(asked, from, waited, mark, &id));
-                Case { cites: vec![cite], ..course.case(mark, &id, &user.tag, took) }
+                let limit_s = limit(course).as_secs_f64();
+                Case { cites: vec![cite], limit_s, ..course.case(mark, &id, &user.tag, took) }
             }
         };
         go_on = quick(&case);

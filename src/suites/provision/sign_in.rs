@@ -349,6 +349,7 @@ async fn disable(course: &Course<'_>, user: &User) -> Result<Disabled, Obstacle>
     let enabled = stage.undo_now(undo).await;
     outcome?;
     if seen.stopped.is_some() && enabled && course.has("enable-user") {
+        stage.credentials(stage.world.other_user()?)?.forgive();
         let again = sign_in(stage, "full sign-in of the user who is enabled again").await;
         seen.again = again.ok().map(|(_, authz, _)| authz);
         stage.control(seen.again.as_ref().is_some_and(|again| again.outcome == Outcome::Code));

@@ -460,7 +460,8 @@ fn schemas_describe_what_is_used(seen: &Seen) -> Judgement {
     // Common attributes need not stand in a schema (RFC 7643 3.1).
     let known = attributes(schemas, USER);
     let common = ["id", "externalid", "meta", "schemas"];
-    let members = seen.read.body.as_object().into_iter().flatten().map(|(name, _)| name);
+    // Null is an attribute without a value (RFC 7643 2.5).
+    let members = seen.read.body.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(name, _)| name);
     let undeclared: Vec<&String> = members
         .filter(|name| !name.starts_with("urn:") && !common.contains(&name.to_ascii_lowercase().as_str()))
         .filter(|name| !known.iter().any(|attribute| attribute.eq_ignore_ascii_case(name)))

@@ -47,7 +47,9 @@ pub fn patch_deactivates(seen: &Seen) -> Judgement {
     }
     match &seen.sentinel {
         Some(other) if other.active() == Some(false) => found.broken("another user was deactivated as well", cite(other)),
-        Some(other) => found.saw(cite(other)),
+        Some(other) => {
+            prepared(&mut found, "the user that nobody deactivated", other);
+        }
         None => {}
     }
     let alone = if seen.sentinel.as_ref().is_some_and(|other| other.active() == Some(true)) { ", and nobody else" } else { "" };
