@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -17,10 +17,12 @@ use crate::run::run;
 use crate::set_stage::Browser;
 use crate::suites;
 
-/// Peers at a time. Most of the time each of them waits, for a clock or for a session that a defect keeps alive.
-const PEERS: Lane = Lane { most: 36, files: 56, quarters: 3 };
+/// Peers at a time of defects that wait: for a clock, or for a session that the defect keeps alive. They work little.
+const WAITING: Lane = Lane { most: 60, files: 56, eighths: 4 };
+/// The same of defects that show at once: each works all the time.
+const WORKING: Lane = Lane { most: 16, files: 56, eighths: 2 };
 /// The same of identity services that provision: they work more than they wait, over up to 32 connections that have four ends each.
-const PROVISIONING: Lane = Lane { most: 10, files: 176, quarters: 1 };
+const PROVISIONING: Lane = Lane { most: 10, files: 176, eighths: 2 };
 /// Seconds for which the effect of a command is waited for, about.
 const POLLED_S: u64 = 60;
 
@@ -100,18 +102,20 @@ pub async fn matrix(
     }
     let materials = Materials::make()?;
     let defects: Vec<Flaw> = flaws(catalogue).into_iter().filter(|flaw| wanted(flaw.clause())).collect();
-    let (lapses, others): (Vec<Flaw>, Vec<Flaw>) = defects.into_iter().partition(|flaw| matches!(flaw, Flaw::Provision(_)));
     // Those that wait longest start first, so that their waits overlap with everything else.
     let wait = |flaw: &Flaw| match of_base(catalogue, flaw.clause()) {
         // A session that a command should have ended is looked at until the time for that is over.
         Some(clause) if clause.id.contains('@') => clause.wait_s.max(POLLED_S),
         clause => clause.map_or(0, |clause| clause.wait_s),
     };
+    let (lapses, others): (Vec<Flaw>, Vec<Flaw>) = defects.into_iter().partition(|flaw| matches!(flaw, Flaw::Provision(_)));
+    let (waiting, working): (Vec<Flaw>, Vec<Flaw>) = others.into_iter().partition(|flaw| wait(flaw) > 0);
     // A defect is looked for in its own track, and so is conformance.
     let level = |flaw: Flaw| if flaw.clause().starts_with("al") { Level::Al3 } else { Level::Sl2 };
-    let lane = |mut flaws: Vec<Flaw>, conforming: Level, width: usize| {
+    let lane = |mut flaws: Vec<Flaw>, conforming: Option<Level>, width: usize| {
         flaws.sort_by_key(|flaw| std::cmp::Reverse(wait(flaw)));
-        let peers = [(None, conforming)].into_iter().chain(flaws.into_iter().map(move |flaw| (Some(flaw), level(flaw))));
+        let conforming = conforming.map(|level| (None, level));
+        let peers = conforming.into_iter().chain(flaws.into_iter().map(move |flaw| (Some(flaw), level(flaw))));
         let (materials, allowed) = (&materials, &allowed);
         let rows = stream::iter(peers).map(move |(defect, level)| async move {
             let row = one(catalogue, defect, &[level], materials, allowed).await?;
@@ -120,8 +124,13 @@ pub async fn matrix(
         });
         rows.buffer_unordered(width).collect::<Vec<_>>()
     };
-    let (lapses, others) = join(lane(lapses, Level::Al3, PROVISIONING.width()), lane(others, Level::Sl2, PEERS.width())).await;
-    let mut rows = lapses.into_iter().chain(others).collect::<Result<Vec<Row>, Error>>()?;
+    let (lapses, waiting, working) = join3(
+        lane(lapses, Some(Level::Al3), PROVISIONING.width()),
+        lane(waiting, Some(Level::Sl2), WAITING.width()),
+        lane(working, None, WORKING.width()),
+    )
+    .await;
+    let mut rows = lapses.into_iter().chain(waiting).chain(working).collect::<Result<Vec<Row>, Error>>()?;
     let place = |row: &Row| catalogue.clauses.iter().position(|clause| base(&clause.id) == row.clause);
     rows.sort_by_key(place);
     Ok(rows)
@@ -133,8 +142,8 @@ struct Lane {
     most: usize,
     /// Files that the peers of one defect and the suite's own endpoints keep open, at most.
     files: usize,
-    /// Of the files that may be open, four quarters, this lane has so many.
-    quarters: usize,
+    /// Of the files that may be open this lane has so many eighths.
+    eighths: usize,
 }
 
 impl Lane {
@@ -143,7 +152,7 @@ impl Lane {
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
         let soft: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        soft.map_or(self.most, |files| (files / 4 * self.quarters / self.files).clamp(1, self.most))
+        soft.map_or(self.most, |files| (files / 8 * self.eighths / self.files).clamp(1, self.most))
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Seen {
     pub list: Option<Streamed>,
     /// The list from after its second event on.
     pub resumed: Option<Streamed>,
+    /// The whole list once more, where the two name different totals: others may have made accounts in between.
+    #[serde(default)]
+    pub later: Option<Streamed>,
     /// The disposable tenant.
     pub suspended: Option<SuspendedTenant>,
     /// What came of a new role.
@@ -113,7 +116,11 @@ async fn list(desk: &Desk<'_>, seen: &mut Seen) -> Result<(), Obstacle> {
     let accounts = list.accounts();
     let second = accounts.get(1).and_then(|event| event.id.clone()).filter(|_| accounts.len() >= ENOUGH);
     if let Some(second) = second {
-        seen.resumed = Some(desk.stream("audit_tenant", &tenant, Some(&second)).await);
+        let resumed = desk.stream("audit_tenant", &tenant, Some(&second)).await;
+        if resumed.accepted() && resumed.total() != list.total() {
+            seen.later = Some(desk.stream("audit_tenant", &tenant, None).await);
+        }
+        seen.resumed = Some(resumed);
     }
     seen.list = Some(list);
     Ok(())
