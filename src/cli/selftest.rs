@@ -45,7 +45,7 @@ pub async fn selftest(args: SelftestArgs, profiles: Option<&Path>) -> Result<u8,
     let told = |row: &Row| {
         let name = if row.clause.is_empty() { "conforming peer" } else { &row.clause };
         if row.good() {
-            eprintln!("ok        {name}");
+            eprintln!("ok        {name}, {:.0} s", row.took_s);
         } else if row.caught {
             eprintln!("COLLATERAL {name}: also fired {}", row.unexpected.join(", "));
         } else if row.clause.is_empty() {
