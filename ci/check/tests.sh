@@ -5,6 +5,6 @@ set -euo pipefail
 # the kill matrix plays many peers at once, each with its own endpoints
 ulimit -n "$(ulimit -Hn)" || true
 cd "$(dirname "$0")/../.."
-# The products wait for the clock most of the time, but each of them drives a browser of its own: two at once on two cores.
-IPSIE_PRODUCTS=1 IPSIE_BROWSER=${BROWSER:-chrome} RUST_TEST_THREADS=${RUST_TEST_THREADS:-2} \
+# The products wait for the clock most of the time, but each of them drives a browser of its own: three at once on two cores.
+IPSIE_PRODUCTS=1 IPSIE_BROWSER=${BROWSER:-chrome} RUST_TEST_THREADS=${RUST_TEST_THREADS:-3} \
   cargo test --locked --release --no-fail-fast "$@"

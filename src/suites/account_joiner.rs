@@ -16,6 +16,9 @@ use crate::stage::Stage;
 use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::{Check, Obstacle, Scenario};
 
+/// Users of a list that is read whole.
+const EVERYBODY: usize = 200;
+
 /// Users join.
 pub struct Joiner;
 
@@ -108,6 +111,9 @@ pub struct Unknown {
     pub attempt: Attempt,
     /// Searches for the account it made.
     pub found: Vec<Answer>,
+    /// Everybody, where no search found the account: what is kept of it are accounts of that person, and whether it was the whole list.
+    #[serde(default)]
+    pub everybody: Option<(bool, Answer)>,
     /// The id that was found; empty where there was none.
     pub id: String,
     /// Its deactivation, and the user after that. Whether a sign-in then fails is a matter of al1.app.signin-refused.
@@ -266,15 +272,27 @@ async fn unknown(stage: &Stage, drive: &Drive<'_>) -> Result<Unknown, Obstacle> 
     }
     // Who is refused may have an account all the same, which waits for somebody's approval.
     let deadline = Instant::now() + if seen.attempt.signed_in() { stage.world.patience(30) } else { pause(stage) };
+    let of_person = |user: &&Value| checks::is_of(user, &who.email, &who.sub);
     loop {
         seen.found = accounts_of(stage, drive, &who.email, &who).await?;
-        let of_person = |user: &&Value| checks::is_of(user, &who.email, &who.sub);
         let user = seen.found.iter().flat_map(Answer::resources).find(of_person);
         user.and_then(|user| user["id"].as_str()).unwrap_or_default().clone_into(&mut seen.id);
         if !seen.id.is_empty() || Instant::now() >= deadline {
             break;
         }
         stage.wait_until(Instant::now() + pause(stage), "the account to appear").await;
+    }
+    if seen.id.is_empty() && drive.desk().is_none() && seen.attempt.signed_in() {
+        let call = Call::get("/Users").query("count", EVERYBODY.to_string());
+        let mut all = stage.scim_send("everybody, where there are few", call).await?;
+        let listed = all.resources().len();
+        let whole = all.ok() && listed > 0 && all.total().is_some_and(|total| usize::try_from(total) == Ok(listed));
+        // Other people are none of the report's business.
+        if let Some(users) = all.body["Resources"].as_array_mut() {
+            users.retain(|user| of_person(&user));
+        }
+        all.resources().first().and_then(|user| user["id"].as_str()).unwrap_or_default().clone_into(&mut seen.id);
+        seen.everybody = Some((whole, all));
     }
     if seen.id.is_empty() {
         return Ok(seen);

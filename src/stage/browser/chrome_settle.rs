@@ -19,6 +19,8 @@ const QUIET: Duration = Duration::from_millis(200);
 const SUITE_ANSWER: Duration = Duration::from_millis(500);
 /// Time for the last look at a page after its deadline.
 const GRACE: Duration = Duration::from_secs(3);
+/// Answered when the page has done what was due before and had a moment for what that led to: on a busy machine that takes longer.
+const CAUGHT_UP: &str = "new Promise(done => setTimeout(() => setTimeout(done, 50), 0)).then(() => true)";
 /// Can nothing on the page change it by itself: no scripts, no handlers, no timed refresh?
 const UNCHANGING: &str = "!(document.scripts.length || (document.body && document.body.onload) || \
     document.querySelector('[onload],[onerror],meta[http-equiv=refresh i],iframe,frame'))";
@@ -37,6 +39,8 @@ impl ChromePage {
     /// which an act shows its effect.
     pub(super) async fn settle(&mut self, patient: bool, until: Instant) -> Result<End, AgentFault> {
         let mut unchanging = false;
+        // The effect of an act is not missed because the machine is busy.
+        let mut waited_for_page = !patient;
         let mut checked = patient.then(|| self.net.document.clone());
         loop {
             if self.crashed {
@@ -68,7 +72,18 @@ impl ChromePage {
                     // A script request stops counting by itself, an announcement too.
                     wake = Instant::now() + Duration::from_secs(1);
                 } else if Instant::now() >= self.activity + QUIET || (unchanging && self.net.complete()) {
-                    return Ok(End::Settled);
+                    if waited_for_page {
+                        return Ok(End::Settled);
+                    }
+                    waited_for_page = true;
+                    let activity = self.activity;
+                    // A page that goes away meanwhile does not answer; its successor announces itself.
+                    let _ = self.evaluate(CAUGHT_UP.to_owned(), until).await?;
+                    self.catch_up()?;
+                    if self.activity == activity && !self.loading {
+                        return Ok(End::Settled);
+                    }
+                    continue;
                 } else if checked.as_ref() != Some(&self.net.document) {
                     checked = Some(self.net.document.clone());
                     // What came in meanwhile is looked at in the next round.

@@ -203,6 +203,9 @@ fn not_found(found: &mut Findings, seen: &Seen) {
     let searched = seen.unknown.found.iter().zip(&seen.created.found).take(3).next_back().filter(|(_, control)| works(control));
     match searched.map(|(answer, _)| answer).filter(|answer| answer.ok()) {
         Some(answer) => found.broken("the sign-in made an account that provisioning does not show", cite(answer)),
+        None if let Some((true, all)) = &seen.unknown.everybody => {
+            found.broken("the sign-in made an account that is not in the list of all users", cite(all));
+        }
         None => {
             let told = seen.unknown.found.first().map(told).unwrap_or_default();
             found.undecided(format!("no search for the account can be relied on: {told}"), &[]);

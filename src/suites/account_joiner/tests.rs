@@ -47,6 +47,7 @@ fn good() -> Seen {
         unknown: Unknown {
             attempt: entered(),
             found: vec![list(&[("3", "t")])],
+            everybody: None,
             id: "3".into(),
             deactivated: Some((answer(200, json!({})), answer(200, json!({"active": false})))),
         },
@@ -161,6 +162,10 @@ fn a_search_that_finds_nobody_ever_shows_no_hidden_account() {
     seen.unknown.id.clear();
     seen.created.found[0] = list(&[]);
     assert_eq!(a_user_made_by_a_sign_in_is_managed(&seen).call, Call::Undecided);
+    seen.unknown.everybody = Some((false, list(&[])));
+    assert_eq!(a_user_made_by_a_sign_in_is_managed(&seen).call, Call::Undecided);
+    seen.unknown.everybody = Some((true, list(&[])));
+    assert_eq!(a_user_made_by_a_sign_in_is_managed(&seen).call, Call::Broken);
 }
 
 #[test]
