@@ -318,7 +318,7 @@ fn unconfigured(target: &Target, catalogue: &Catalogue, findings: &mut Findings)
 
 /// What a killed run of this target file left at the target.
 fn left_over(loaded: &Loaded, reports: &Path, findings: &mut Findings) {
-    let path = Journal::path(reports, &loaded.digest);
+    let path = Journal::path(reports, &loaded.target);
     let left = Journal::left(&path).len();
     if left > 0 {
         findings.advice(

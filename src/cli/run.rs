@@ -135,7 +135,7 @@ fn with_journal(mut setting: Setting, args: &RunArgs, out: &OutDir) -> Setting {
     if setting.embedded {
         return setting;
     }
-    let path = Journal::path(out.base(), &setting.digest);
+    let path = Journal::path(out.base(), &setting.target);
     let left = Journal::left(&path);
     if !left.is_empty() {
         let what = format!("an earlier run of this target was killed and left {} things there", left.len());

@@ -243,7 +243,8 @@ pub struct AppAccounts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AppUser>,
     /// A user with a password at the application itself, whom a migrate command may move to the provider for good. The script
-    /// `local-login` signs in as this user: `{user_name}` and `{email}` are the email here.
+    /// `local-login` signs in as this user: `{user_name}` and `{email}` are the email here. Where the script signs in no managed user,
+    /// this one shows that it works at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_user: Option<AppUser>,
     /// Where a page shows the roles of the signed-in user.

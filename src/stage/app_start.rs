@@ -21,6 +21,11 @@ impl Visitor {
     /// authorization request and shows nobody signed in, the steps of `app.login` are played there, or the button that was found in the
     /// first login is clicked.
     pub async fn start(&self, stage: &Stage, answer: Answer, step: &str) -> Result<Landing, Obstacle> {
+        self.start_at(stage, stage.app()?.app.start(), answer, step).await
+    }
+
+    /// The same from another URL, such as the start URL with more parameters.
+    pub async fn start_at(&self, stage: &Stage, url: &str, answer: Answer, step: &str) -> Result<Landing, Obstacle> {
         let app = stage.app()?;
         let who = match &answer {
             Answer::SignIn(script) => script.subject.clone(),
@@ -31,7 +36,7 @@ impl Visitor {
         app.provider.step(&self.id, step);
         stage.world.recorder.login_typed();
         let mut page = self.page().await?;
-        let mut landing = self.visit(stage, page.as_mut(), Visit::Get(app.app.start().to_owned()), step).await?;
+        let mut landing = self.visit(stage, page.as_mut(), Visit::Get(url.to_owned()), step).await?;
         let there = |landing: &Landing| landing.error.is_some() || app.rule().holds(landing);
         if there(&landing) || self.requests(stage)? > before {
             return Ok(landing);

@@ -5,9 +5,9 @@ use url::Url;
 
 use super::Stage;
 use super::browser::Visit;
-use super::oracle::{Look, place};
+use super::oracle::{Look, disturbed, place};
 use super::visitor::Visitor;
-use crate::counterpart::provider::{Authorization, TokenRequest};
+use crate::counterpart::provider::{Answer, Authorization, TokenRequest};
 use crate::model::ExchangeId;
 use crate::suite::Obstacle;
 
@@ -104,8 +104,13 @@ impl Visitor {
     pub async fn hold(&self, stage: &Stage, step: &str) -> Result<Option<Authorization>, Obstacle> {
         let app = stage.app()?;
         let before = app.provider.log().authorizations_of(&self.id).len();
+        let next = || app.provider.log().authorizations_of(&self.id).get(before).map(|seen| (*seen).clone());
+        // In the tab that the response comes to: a script may keep its transaction there.
         self.open(stage, app.app.start(), step).await?;
-        Ok(app.provider.log().authorizations_of(&self.id).get(before).map(|seen| (*seen).clone()))
+        if next().is_none() {
+            self.start(stage, Answer::Hold, step).await?;
+        }
+        Ok(next())
     }
 
     /// Brings a message to the application and looks whether that gave a session. Requests that follow are left open.
@@ -116,6 +121,9 @@ impl Visitor {
         let landing = self.go(stage, message.visit.clone(), label).await?;
         let requests = app.provider.log().authorizations_of(&self.id).len() - before;
         let look = self.look_for_session(stage, &landing, label).await?;
+        // A callback that limits the rate, or drops the connection, refuses nothing.
+        let unreachable = look.unreachable.clone().or_else(|| disturbed(&landing, app.provider.issuer()));
+        let look = Look { unreachable: unreachable.filter(|_| !look.signed_in), ..look };
         let log = app.provider.log();
         let ours = |token: &&TokenRequest| message.code.is_some() && token.get("code") == message.code.as_deref();
         let uses: Vec<&TokenRequest> = log.tokens.iter().filter(ours).collect();

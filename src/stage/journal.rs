@@ -7,6 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::target::Target;
+use crate::wire::jose::sha256_b64;
+
 /// One thing to be removed or undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,9 +77,18 @@ impl Journal {
         Journal { path, file: Mutex::default(), earlier: Mutex::new(earlier) }
     }
 
-    /// The path for a target of this digest, below the folder of reports.
-    pub fn path(reports: &Path, digest: &str) -> PathBuf {
-        reports.join(format!(".unfinished-{}.jsonl", digest.get(..16).unwrap_or(digest)))
+    /// The path for a target, below the folder of reports. It is found by where the target is: what else its file says may be mended
+    /// before the next run.
+    pub fn path(reports: &Path, target: &Target) -> PathBuf {
+        let places = [
+            target.target.name.as_str(),
+            target.idp.as_ref().map_or("", |idp| &idp.issuer),
+            target.app.as_ref().map_or("", |app| &app.protected_url),
+            target.scim.as_ref().map_or("", |scim| &scim.base_url),
+            &target.commands.command_endpoint,
+        ];
+        let key = sha256_b64(places.join("\n"));
+        reports.join(format!(".unfinished-{}.jsonl", key.get(..16).unwrap_or(&key)))
     }
 
     /// What an earlier run left; nothing where it ended in order. Lines that are cut are left out.
@@ -136,11 +148,12 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::target::Scim;
 
     #[test]
     fn a_killed_run_leaves_its_list_and_an_orderly_one_none() {
         let dir = tempfile::tempdir().unwrap();
-        let path = Journal::path(dir.path(), "0123456789abcdef0123");
+        let path = Journal::path(dir.path(), &Target::default());
         let user = Entry::Scim { place: "/Users".into(), id: "1".into(), name: "a".into(), second: false };
         let hook = Entry::Hook { hook: "delete-user".into(), values: vec![("user".into(), "a".into())] };
         let journal = Journal::new(Some(path.clone()));
@@ -151,6 +164,17 @@ mod tests {
         assert_eq!(Journal::left(&path), [hook]);
         journal.close(&[]);
         assert!(Journal::left(&path).is_empty() && !path.exists());
+    }
+
+    #[test]
+    fn a_list_is_found_by_where_the_target_is() {
+        let at = |url: &str, mended: bool| {
+            let mut target = Target { scim: Some(Scim { base_url: url.into(), ..Scim::default() }), ..Target::default() };
+            target.network.rate = if mended { 5 } else { 0 };
+            Journal::path(Path::new("reports"), &target)
+        };
+        assert_eq!(at("https://a.test/scim", false), at("https://a.test/scim", true));
+        assert_ne!(at("https://a.test/scim", false), at("https://b.test/scim", false));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::counterpart::provider::{Answer, Fetched, Provider, Script};
 use crate::model::verdict::Findings;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;
+use crate::stage::fed::Message;
 use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::NO_CONTROL;
@@ -156,9 +157,12 @@ async fn login(stage: &Stage, connection: &Connection, issuer: Option<&str>, ste
             app.provider.tell(&visitor.id, Answer::Hold);
             let landing = visitor.open(stage, &connection.start, step).await?;
             let held = app.provider.log().authorizations_of(&visitor.id).first().copied().cloned();
-            let response = held.and_then(|request| app.provider.response(&request, script.claim("iss", issuer)));
+            let response = held.and_then(|request| {
+                let url = app.provider.response(&request, script.claim("iss", issuer))?;
+                Some(Message::response(&request, &named(&url, issuer)))
+            });
             match response {
-                Some(url) => visitor.open(stage, &named(&url, issuer), step).await?,
+                Some(message) => visitor.go(stage, message.visit, step).await?,
                 None => landing,
             }
         }

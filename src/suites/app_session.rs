@@ -140,6 +140,11 @@ fn first_life(stage: &Stage) -> Result<Script, Obstacle> {
     Ok(Script { session_s: Some(LIFE_S), exp_s: Some(EXP_S), ..Script::of(user) })
 }
 
+/// The same with an ID token that outlives the session: who ends sessions with the token alone does not end this one.
+fn long_token(stage: &Stage) -> Result<Script, Obstacle> {
+    Ok(Script { exp_s: None, ..first_life(stage)? })
+}
+
 /// The times that all browsers keep.
 struct Timing {
     leeway_s: u64,
@@ -205,7 +210,7 @@ impl Timing {
 
     /// Left alone until the end; then the control.
     async fn idle(&self, stage: &Stage) -> Result<(Course, bool), Obstacle> {
-        let mut watch = Watch::begin(stage, first_life(stage)?, "idle browser", self.clock_s).await?;
+        let mut watch = Watch::begin(stage, long_token(stage)?, "idle browser", self.clock_s).await?;
         if watch.course.login.signed_in() {
             watch.at_the_limit(stage, self.leeway_s).await?;
         }
@@ -223,7 +228,7 @@ impl Timing {
             let nobody = Visitor::new(stage, "API call of nobody").await?;
             course::call(stage, &nobody, "API call of nobody").await?.signed_in
         };
-        let mut watch = Watch::begin(stage, first_life(stage)?, "browser that calls the API", self.clock_s).await?;
+        let mut watch = Watch::begin(stage, long_token(stage)?, "browser that calls the API", self.clock_s).await?;
         watch.by_api();
         if watch.course.login.signed_in() {
             watch.look(stage, "API call, signed in").await?;

@@ -42,6 +42,12 @@ pub struct Pair {
     pub one: Attempt,
     /// In the other.
     pub two: Attempt,
+    /// The addresses of the two logins.
+    #[serde(default)]
+    pub emails: [String; 2],
+    /// The name of both.
+    #[serde(default)]
+    pub name: String,
 }
 
 /// Logins that share an email address.
@@ -84,7 +90,7 @@ impl Scenario for Subjects {
             let two = login_at_second(stage, &namesake, "the same subject of the second issuer").await?;
             let other = self::user(stage, "issuer-other", 1)?;
             seen.second_works = Some(login_at_second(stage, &other, "control: another subject of the second issuer").await?);
-            seen.issuers = Some(Pair { sub: user.sub, one, two });
+            seen.issuers = Some(Pair { sub: user.sub, one, two, emails: [user.email, namesake.email], name: user.name });
         }
         if stage.wants("sl1.app.no-email-matching") {
             seen.emails = Some(emails(stage).await?);
@@ -114,7 +120,7 @@ async fn two_tenants(stage: &Stage) -> Result<Pair, Obstacle> {
     let email = app.somebody("other-tenant").email;
     let other = Subject { tenant: OTHER_TENANT.into(), email, ..user.clone() };
     let two = login(stage, &other, "the same subject in another tenant").await?;
-    Ok(Pair { sub: user.sub, one, two })
+    Ok(Pair { sub: user.sub, one, two, emails: [user.email, other.email], name: user.name })
 }
 
 async fn login_at_second(stage: &Stage, user: &Subject, label: &str) -> Result<Attempt, Obstacle> {
@@ -182,11 +188,24 @@ fn cites<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> Vec<ExchangeId>
     attempts.into_iter().flat_map(|attempt| attempt.cites.iter().rev().cloned()).collect()
 }
 
+/// Each marker shows the address of its own login, which one account may take over from the last.
+fn shows_addresses(pair: &Pair) -> bool {
+    let shows =
+        |attempt: &Attempt, email: &String| !email.is_empty() && account(attempt).is_some_and(|shown| shown.contains(email));
+    shows(&pair.one, &pair.emails[0]) && shows(&pair.two, &pair.emails[1])
+}
+
 /// The demand on a pair of logins of one `sub`. The marker itself may show no more than the `sub`, and then tells nothing.
 fn own_accounts(pair: &Pair, where_: &str, refusal_counts: Result<(), &str>) -> Judgement {
     let judgement = match shares(&pair.one, &pair.two) {
         Shares::Same(shown) if shown == pair.sub => Judgement::undecided(
             "app.identity shows the sub itself, which is the same in both logins: let it name an element with the account's own identifier",
+        ),
+        Shares::Same(shown) if !pair.name.is_empty() && shown.contains(&pair.name) => Judgement::undecided(
+            "app.identity shows the name claim, which is the same in both logins: let it name an element with the account's own identifier",
+        ),
+        Shares::Different if shows_addresses(pair) => Judgement::undecided(
+            "app.identity shows the email address of the login: let it name an element with the account's own identifier",
         ),
         Shares::Same(shown) => Judgement::broken(format!("the same sub {where_} leads into one account, {shown}"))
             .expected("another account, or a refusal", format!("account {shown} both times")),
@@ -241,7 +260,7 @@ fn an_email_address_opens_no_account(seen: &Seen) -> Judgement {
     let kept = account(&emails.moved) == Some(own);
     // A marker that shows the address or the name would say nothing about the account.
     let follows_email = own.contains(&emails.email) && !kept;
-    let is_name = !emails.name.is_empty() && own == emails.name;
+    let is_name = !emails.name.is_empty() && own.contains(&emails.name);
     let mut found = Findings::new();
     for other in &emails.others {
         let exchanges = cites([other, &emails.owner]);

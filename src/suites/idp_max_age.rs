@@ -140,6 +140,13 @@ pub(super) fn judge(again: &Again, what: &str) -> Judgement {
             }
         }
         (Outcome::Code, true, None) if after.is_some() => {
+            // By the server's clock, not before the request was made.
+            let since = |token: &IdTokenSeen| token.began + token.now() - token.received - 2;
+            if again.id_token.as_ref().is_none_or(|token| after < Some(since(token))) {
+                return Judgement::broken("credentials were asked for, but auth_time is older than the request")
+                    .expected("auth_time after the request", format!("asked: true, auth_time {}", after.unwrap_or_default()))
+                    .cite(cites());
+            }
             Judgement::pass(format!("{what}: credentials were asked for, and auth_time is fresh (the login before had none)"))
         }
         (Outcome::Code, true, Some(false)) => Judgement::broken("credentials were asked for, but auth_time stayed the same"),
@@ -198,5 +205,8 @@ mod tests {
             assert_eq!(both(case.clone()), [call, call], "{case:?}");
         }
         assert_eq!(an_exceeded_max_age_asks_again(&Seen::default()).call, Call::Undecided);
+        // Without an auth_time before, it must lie after the request.
+        let alone = |after| Again { before: None, ..again(true, Outcome::Code, Some(after)) };
+        assert_eq!(both(alone(100)), [Call::Broken, Call::Broken]);
     }
 }

@@ -230,6 +230,11 @@ impl Scenario for Logout {
         ];
         let target = format!("https://{OPEN_HOST}/open");
         for (what, params) in tries {
+            if hint.is_none() && what.contains("id_token_hint") {
+                let obstacle = Some("there is no ID token to hint with: the session had ended".to_owned());
+                seen.attempts.push(Attempt { what: what.to_owned(), obstacle, ..Attempt::default() });
+                continue;
+            }
             let pairs = params.into_iter().chain([("post_logout_redirect_uri", target.as_str()), ("state", "open")]);
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
             let mut page = context.page(stage.scenario).await?;

@@ -94,7 +94,7 @@ fn granted(shared: &Shared, request: &Authorization, script: Script, delivered: 
     let twisted = |twist| script.twisted(twist);
     let state = request.get("state").map(str::to_owned);
     let iss = if twisted(Twist::IssOther) {
-        "https://another-issuer.example".to_owned()
+        shared.wrong_issuer(request.issuer)
     } else if twisted(Twist::IssSlash) {
         format!("{issuer}/")
     } else {

@@ -126,7 +126,7 @@ fn changed(shared: &Shared, which: usize, forgery: Forgery, claims: &mut Claims)
         value => drop(claims.insert(name.to_owned(), value)),
     };
     match forgery {
-        Forgery::IssOther => put("iss", "https://another-issuer.example".into()),
+        Forgery::IssOther => put("iss", shared.wrong_issuer(which).into()),
         Forgery::IssSlash => {
             put("iss", issuer.strip_suffix('/').map_or_else(|| format!("{issuer}/"), str::to_owned).into());
         }

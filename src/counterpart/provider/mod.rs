@@ -166,6 +166,12 @@ impl Shared {
         if which == 0 { self.issuer.clone() } else { format!("{}/second", self.issuer) }
     }
 
+    /// An issuer that a response of this one must not name. Where the application has two connections it is that of the other one: an
+    /// application that takes any issuer it knows is open to a mix-up (RFC 9207), and one that takes every issuer takes this one too.
+    fn wrong_issuer(&self, which: usize) -> String {
+        if self.app.second.is_some() { self.issuer(1 - which.min(1)) } else { "https://another-issuer.example".to_owned() }
+    }
+
     /// `client_id` at this issuer.
     fn client_id(&self, which: usize) -> &str {
         match (&self.app.second, which) {

@@ -1,5 +1,6 @@
 //! The checks on what a good message did.
 
+use super::tokens::granted;
 use super::{Seen, Watched};
 use crate::counterpart::command_issuer::Answer;
 use crate::model::verdict::Findings;
@@ -213,14 +214,17 @@ fn the_applications_tokens_stop_working(seen: &Seen) -> Judgement {
         _ => found.undecided("the access token was not tried", &[]),
     }
     match (&tokens.refresh_before, &tokens.refresh_after) {
+        (None, _) if tokens.refreshable => {
+            found.undecided("a refresh token was handed out and not tried: app.tokens.token_endpoint is not configured", &[]);
+        }
         (None, _) => {}
-        (Some(before), _) if !before.accepted() => {
+        (Some(before), _) if !granted(before) => {
             found.undecided(format!("the refresh token did not work before the command: {}", before.describe()), &before.cites);
         }
-        (_, Some(after)) if after.accepted() => {
+        (_, Some(after)) if granted(after) => {
             found.broken("the application's refresh token still works after the command", &after.cites);
         }
-        (_, Some(after)) if after.refused() => found.saw(&after.cites),
+        (_, Some(after)) if after.refused() || after.accepted() => found.saw(&after.cites),
         (_, Some(after)) => found.undecided(format!("refresh after the command: {}", after.describe()), &after.cites),
         (_, None) => found.undecided("the refresh token was not tried", &[]),
     }
@@ -257,6 +261,9 @@ fn the_user_can_sign_in_again(seen: &Seen) -> Judgement {
     if let Some(judgement) = no_effect_to_expect(seen) {
         return judgement;
     }
+    if seen.first.look.signed_in {
+        return Judgement::undecided("the message had no effect: the user's session never ended").cite(&seen.first.look.cites);
+    }
     let Some(last) = seen.again.last() else { return Judgement::undecided("not tried") };
     let account = |attempt: &Attempt| attempt.look.account.clone();
     let before = seen.before.main.first().and_then(account);
@@ -282,6 +289,9 @@ fn a_replay_does_not_end_the_new_session(seen: &Seen) -> Judgement {
     }
     if !seen.replayable {
         return Judgement::not_applicable("a revocation request that is sent again is a new command");
+    }
+    if seen.first.look.signed_in {
+        return Judgement::undecided("the message had no effect, the first time either").cite(&seen.first.look.cites);
     }
     let Some((answer, watched)) = &seen.replay else {
         return Judgement::undecided("the user could not sign in again, so there is no new session to end");

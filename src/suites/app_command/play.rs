@@ -118,7 +118,8 @@ pub async fn play<B: Delivery>(stage: &Stage) -> Result<Seen, Obstacle> {
         let answer = stage.command(&format!("{what}, the same once more"), ask.clone()).await;
         let replayed = Instant::now();
         // What was refused is not at work any more.
-        let patience = if answer.accepted() { REPLAY } else { Duration::ZERO };
+        let usual = Duration::from_millis(seen.first.after_ms) + Duration::from_secs(2);
+        let patience = if answer.accepted() { REPLAY.max(usual) } else { Duration::ZERO };
         let watched = watch(stage, first, replayed, replayed + patience, "new session after the replay").await?;
         seen.replay = Some((answer, watched));
     }

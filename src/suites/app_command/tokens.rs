@@ -91,10 +91,18 @@ pub async fn refresh(stage: &Stage, declared: &AppTokens, tokens: &Tokens, when:
             let body = reply.json().unwrap_or_default();
             answer.error = body["error"].as_str().map(str::to_owned);
             fresh = read(stage, &body);
+            if fresh.is_none() && answer.error.is_none() {
+                answer.error = Some("no access token".to_owned());
+            }
             answer.cites.push(reply.exchange);
         }
     }
     Some((answer, fresh))
+}
+
+/// A success with tokens: some answer errors with 200 too.
+pub fn granted(answer: &Answer) -> bool {
+    answer.accepted() && answer.error.is_none()
 }
 
 /// Obtains the tokens and proves that they work.
@@ -104,10 +112,9 @@ pub async fn refresh(stage: &Stage, declared: &AppTokens, tokens: &Tokens, when:
 pub async fn before(stage: &Stage, visitor: &Visitor, declared: &AppTokens) -> Result<(TokensSeen, Option<Tokens>), Obstacle> {
     let mut seen = TokensSeen::default();
     let Some(mut tokens) = obtain(stage, visitor, declared).await? else { return Ok((seen, None)) };
-    seen.obtained = true;
+    (seen.obtained, seen.refreshable) = (true, tokens.refresh.is_some());
     if let Some((answer, fresh)) = refresh(stage, declared, &tokens, "before the command").await {
-        seen.refreshable = true;
-        stage.control(answer.accepted());
+        stage.control(granted(&answer));
         seen.refresh_before = Some(answer);
         // A refresh token may be for one use only: what came last is what counts.
         if let Some(fresh) = fresh {

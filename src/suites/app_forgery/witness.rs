@@ -28,6 +28,8 @@ pub struct Witness<'a> {
     /// Why nobody could be signed in; it is not tried again.
     lost: Option<String>,
     looks: Vec<ExchangeId>,
+    /// How long an effect of a message that was answered with success is looked for.
+    pub settle: Duration,
 }
 
 /// What a look at the page said.
@@ -40,7 +42,8 @@ enum Life {
 impl<'a> Witness<'a> {
     /// A witness that signs in as this user when it is first needed.
     pub fn new(stage: &'a Stage, user: &provider::Subject) -> Self {
-        Witness { stage, user: user.clone(), second_issuer: false, visitor: None, alive: false, lost: None, looks: Vec::new() }
+        let (user, visitor, looks) = (user.clone(), None, Vec::new());
+        Witness { stage, user, second_issuer: false, visitor, alive: false, lost: None, looks, settle: SETTLE }
     }
 
     /// As [`Witness::new`], signed in by the second issuer.
@@ -125,12 +128,12 @@ impl<'a> Witness<'a> {
         }
     }
 
-    /// Has the session ended? Looks for up to three seconds.
+    /// Has the session ended? Looks for as long as a good message may take.
     ///
     /// # Errors
     /// The browser failed.
     pub async fn has_ended(&mut self) -> Result<bool, Obstacle> {
-        Ok(matches!(self.watch("a message about one session", SETTLE).await?, Life::Over))
+        Ok(matches!(self.watch("a message about one session", PROMPT).await?, Life::Over))
     }
 
     /// Has the session ended by now? Looks once; `None` where the page says nothing.
@@ -183,7 +186,7 @@ impl<'a> Witness<'a> {
 
     /// What was answered with success may be at work still; a refusal is not.
     async fn after(&mut self, answer: &crate::counterpart::command_issuer::Answer, what: &str) -> Result<Life, Obstacle> {
-        if answer.accepted() { self.watch(what, SETTLE).await } else { self.look(what).await }
+        if answer.accepted() { self.watch(what, self.settle).await } else { self.look(what).await }
     }
 
     /// Sends the good message: the session must end, within `patience`.

@@ -250,7 +250,13 @@ async fn attempt(stage: &Stage, mut one: Try) -> Result<Try, Obstacle> {
     }
     app.provider.step(&visitor.id, &what);
     let mut page = visitor.page().await?;
-    let mut landing = page.go(crate::stage::browser::Visit::Get(url), &what).await?;
+    let mut landing = match one.at {
+        // As at every login: by the declared steps, or the button that leads on.
+        At::Start if !app.app.login.steps.is_empty() || app.way().is_some() => {
+            visitor.start_at(stage, &url, script(), &what).await?
+        }
+        _ => page.go(crate::stage::browser::Visit::Get(url), &what).await?,
+    };
     let requests =
         || app.provider.log().authorizations_of(&visitor.id).iter().filter(|request| request.answered == "code").count();
     let waits = match one.at {

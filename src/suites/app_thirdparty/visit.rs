@@ -193,7 +193,13 @@ pub async fn held_response(stage: &Stage, visitor: &Visitor, step: &str) -> Resu
     let app = stage.app()?;
     app.provider.tell(&visitor.id, Answer::Hold);
     visitor.open(stage, app.app.start(), step).await?;
-    let held = app.provider.log().authorizations_of(&visitor.id).first().copied().cloned();
+    let first = || app.provider.log().authorizations_of(&visitor.id).first().copied().cloned();
+    let mut held = first();
+    if held.is_none() {
+        // By the declared steps, or the button that leads on.
+        visitor.start(stage, Answer::Hold, step).await?;
+        held = first();
+    }
     Ok(held.and_then(|request| app.provider.response(&request, Script::of(&app.users[0]))))
 }
 

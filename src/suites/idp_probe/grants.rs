@@ -222,7 +222,7 @@ fn the_password_grant_is_refused(seen: &Seen) -> Judgement {
             found.undecided(format!("{}: {}", right.what, right.describe()), &cites);
         } else if !comparable {
             found.undecided(format!("{}: {}, then {}", right.what, right.describe(), wrong.describe()), &cites);
-        } else if !same && !is_dead(right) {
+        } else if !same && right.refused() && wrong.refused() && !(is_dead(right) && is_dead(wrong)) {
             found.broken(
                 format!(
                     "the right and the wrong password are answered differently ({} against {}): the password was evaluated",

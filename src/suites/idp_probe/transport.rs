@@ -1,6 +1,7 @@
 //! idp-probe/transport: TLS versions and suites by our own ClientHello, certificates, clear text, DNSSEC.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::model::Judgement;
 use crate::stage::Stage;
@@ -24,6 +25,8 @@ impl Scenario for Transport {
     type Seen = Seen;
     const ID: &'static str = "idp-probe/transport";
     const TITLE: &'static str = "probes TLS, certificates, clear text and DNSSEC of every endpoint";
+    // The login pages may stand on other hosts.
+    const AFTER: &'static [&'static str] = &["idp-login"];
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("sl1.idp.plain-http-not-served", nothing_is_served_in_clear),
         Check::new("sl1.idp.tls12-minimum", old_tls_is_refused),
@@ -34,14 +37,26 @@ impl Scenario for Transport {
     ];
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {
-        let places = network::places(endpoints(stage));
+        let pages = login_pages(stage);
+        let places = network::places(endpoints(stage).chain(pages.iter().map(|page| (PAGE, page.as_str()))));
         if places.is_empty() {
             return Err(Obstacle::target("the metadata names no https endpoint", "See sl1.idp.discovery-published."));
         }
-        let browser = |name: &str| ["authorization_endpoint", "end_session_endpoint"].contains(&name);
+        let browser = |name: &str| ["authorization_endpoint", "end_session_endpoint", PAGE].contains(&name);
         let hosts = network::look(stage, places, browser, |asked| in_clear(stage, asked)).await?;
         Ok(Seen { hosts, clock_off_s: stage.world.discovery.reply.as_ref().and_then(clock_off) })
     }
+}
+
+/// How a page of the login is called, in place of an endpoint.
+const PAGE: &str = "login page";
+
+/// The pages that the first login led over: they may stand on a host of their own.
+fn login_pages(stage: &Stage) -> Vec<String> {
+    let Some(Ok(main)) = stage.world.main.get() else { return Vec::new() };
+    let suite =
+        |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(|host| stage.is_suite_host(host))).unwrap_or(true);
+    main.pages.iter().filter(|page| page.starts_with("https://") && !suite(page)).cloned().collect()
 }
 
 /// Endpoints of the metadata. The issuer's host counts, because discovery is served there.
@@ -71,11 +86,24 @@ async fn in_clear(stage: &Stage, asked: Asked) -> PlainSeen {
         _ => get(path),
     };
     asked
-        .send(stage, &request, |answer| match processed(&asked.name, answer) {
-            true => Work::Done(String::new()),
-            false => Work::None,
+        .send(stage, &request, |answer| {
+            if processed(&asked.name, answer) {
+                Work::Done(String::new())
+            } else if asked.name == "authorization_endpoint" && is_page(answer) {
+                Work::Doubtful(
+                    "it answers the authorization request with a page, which may be that of a load balancer".to_owned(),
+                )
+            } else {
+                Work::None
+            }
         })
         .await
+}
+
+/// A success with HTML: a login page may be a script that makes its form itself.
+fn is_page(answer: &PlainAnswer) -> bool {
+    let PlainAnswer::Http { status: 200, headers, .. } = answer else { return false };
+    headers.iter().any(|(name, value)| name == "content-type" && value.contains("html"))
 }
 
 /// The endpoint did its work: a JSON answer of the protocol, a form, a challenge.

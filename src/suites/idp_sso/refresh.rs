@@ -64,8 +64,12 @@ impl Scenario for Refresh {
             // A grant of its own, because the attempt may revoke it.
             let twin =
                 stage.silent(&context, &stage.offline(stage.request("main")?), "a grant for another client to try", None).await?;
-            let own = stage.silent(&context, &stage.request("second")?, "control: client B", None).await?;
-            seen.other_works = stage.control(own.succeeded());
+            let (_, own) = stage.refresh_token(&context, "second", "control: client B", None).await?;
+            if let Some(token) = own {
+                let control = TokenRequest::refresh("second", &token, "control: client B uses a refresh token of its own");
+                seen.other_works = stage.token(&control, None).await?.0.granted();
+            }
+            stage.control(seen.other_works);
             if let Some(token) = twin.tokens.refresh {
                 let attempt = TokenRequest::refresh("main", &token, "client B uses a refresh token of client A").by("second");
                 seen.by_other = Some(stage.token(&attempt, None).await?.0);
@@ -174,9 +178,12 @@ fn a_refresh_token_is_its_client_s(seen: &Seen) -> Judgement {
         return judgement;
     }
     match &seen.by_other {
-        Some(other) if other.client_refused() && !seen.other_works => {
-            Judgement::undecided(format!("client B itself was turned away ({}): check idp.clients.second", other.describe()))
-                .cite(&other.cites)
+        Some(other) if other.refused() && !seen.other_works => {
+            let why = format!(
+                "client B gets no further with a refresh token of its own, so that it is refused ({}) proves nothing: check idp.clients.second",
+                other.describe()
+            );
+            Judgement::undecided(why).cite(&other.cites)
         }
         other => {
             tokens_refused(&other.iter().collect::<Vec<_>>(), seen.control, "client B cannot use a refresh token of client A")

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::counterpart::relying_party::AuthzRequest;
-use crate::model::Judgement;
 use crate::model::verdict::Findings;
+use crate::model::{Call, Judgement};
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::{self, Block, Deviation, NO_CONTROL, all_refused, never_sent_there};
@@ -22,6 +22,9 @@ pub struct Seen {
     pub issuer: String,
     /// Unknown `client_id`s.
     pub strangers: Block,
+    /// `client_id_metadata_document_supported` of the metadata: URLs that name a document may be client ids.
+    #[serde(default)]
+    pub documents_announced: bool,
     /// Other response types.
     pub response_types: Block,
     /// A request object with alg none.
@@ -108,7 +111,9 @@ impl Scenario for Requests {
             true => Some(extras(stage).await?),
             false => None,
         };
-        Ok(Seen { issuer: world.issuer().to_owned(), strangers, response_types, unsigned_object, errors, extras })
+        let documents_announced = world.discovery.document["client_id_metadata_document_supported"] == true;
+        let issuer = world.issuer().to_owned();
+        Ok(Seen { issuer, strangers, documents_announced, response_types, unsigned_object, errors, extras })
     }
 }
 
@@ -154,7 +159,14 @@ async fn extras(stage: &Stage) -> Result<ExtrasTry, Obstacle> {
 }
 
 fn unknown_clients_get_no_response(seen: &Seen) -> Judgement {
-    never_sent_there(&seen.strangers, "requests of unknown clients end on a page of the identity service")
+    let judgement = never_sent_there(&seen.strangers, "requests of unknown clients end on a page of the identity service");
+    if seen.documents_announced && judgement.call == Call::Pass {
+        return Judgement::undecided(
+            "client ID metadata documents are announced, and the suite publishes none: that its URL is refused proves nothing",
+        )
+        .cite(&judgement.cites);
+    }
+    judgement
 }
 
 fn only_code_is_answered(seen: &Seen) -> Judgement {
@@ -228,6 +240,7 @@ mod tests {
         Seen {
             issuer: "https://op".into(),
             strangers: block(true, Outcome::Page),
+            documents_announced: false,
             response_types: block(true, Outcome::Error),
             unsigned_object: Some(ObjectTry {
                 held: true,

@@ -173,8 +173,12 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
     let link = link(course, seen, user, id).await;
     let race = race(course, seen).await;
     course.now().await;
+    let both = || course.account_holds(id, &value) && (!titled || attribute == "title" || course.account_holds(id, &title));
+    // A title that only the suite supposes to be mapped need not come.
+    let listed = !course.stage.world.target.lifecycle.attributes.is_empty();
+    let enough = || if listed { both() } else { course.account_holds(id, &value) };
     let arrived = |what: &str| match what {
-        "update" => course.account_holds(id, &value) && (!titled || attribute == "title" || course.account_holds(id, &title)),
+        "update" => both(),
         "link" => link.as_ref().is_ok_and(|(one, place, from)| {
             course.receiver.log().any(*from, |entry| {
                 entry.ok() && (entry.touches(place) && entry.writes() || entry.names(&one.tag) && entry.method == "POST")
@@ -194,7 +198,7 @@ async fn go_on(course: &Course<'_>, seen: &mut Seen, user: &User, id: &str) -> V
                 mark,
                 id,
                 &user.tag,
-                course.account_holds(id, &value).then(|| took.get("update").copied().unwrap_or(course.cycle().as_secs_f64())),
+                enough().then(|| took.get("update").copied().unwrap_or(course.cycle().as_secs_f64())),
             )
         },
     };
@@ -323,13 +327,17 @@ async fn clear_and_rename(course: &Course<'_>, seen: &mut Seen, user: &User, id:
     labels.extend(clear.is_ok().then_some("clear"));
     labels.extend(rename.is_ok().then_some("rename"));
     let done = |what: &str| match what {
-        "clear" => !title.is_some_and(|title| course.account_holds(id, title)),
+        // An account that is gone, because a new name makes a new one, shows nothing of the value.
+        "clear" => course.receiver.engine().user(id).is_some() && !title.is_some_and(|title| course.account_holds(id, title)),
         _ => !course.receiver.users_with(&renamed.tag).is_empty(),
     };
     let took = course.settle("a cleared attribute and a new name", 1, &labels, done).await;
     for (what, hook) in [("clear", clear), ("rename", rename)] {
         let case = match hook {
             Err(why) => Case::blocked(why),
+            Ok(_) if what == "clear" && course.receiver.engine().user(id).is_none() => {
+                Case::blocked("the account is gone since the user has another name: it shows nothing of the value")
+            }
             Ok(cite) => {
                 let tag = if what == "rename" { &renamed.tag } else { &user.tag };
                 let mut case = Case { cites: vec![cite], ..course.case(mark, id, tag, took.get(what).copied()) };

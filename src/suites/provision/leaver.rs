@@ -66,6 +66,7 @@ impl Scenario for Leaver {
                 Some(Ok((user, _))) if step == "delete" && !user.made => {
                     Err("no user of this run may be deleted: hooks.create-user is not configured".into())
                 }
+                Some(Ok((_, id))) if !course.active(id) => Err("the account arrived inactive: nothing can be deactivated".into()),
                 Some(Ok((user, id))) => match course.hook(hook, user, &[]).await {
                     Ok(cite) => {
                         if step == "delete" {

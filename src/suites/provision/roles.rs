@@ -36,6 +36,9 @@ pub struct Seen {
     pub withdrawn: Forbidden,
     /// Roles of the disabled user's account while it was active.
     pub disabled_had: bool,
+    /// Another user has exactly the one role that was mapped to that user.
+    #[serde(default)]
+    pub single: bool,
 }
 
 /// A mapping that should come to nothing.
@@ -245,6 +248,7 @@ impl Work<'_> {
         let took = course.settle("roles to be pushed", 1, &labels, there).await;
         seen.held.0 = self.roles("role-two");
         seen.disabled_had = !self.roles("role-disabled").is_empty();
+        seen.single = self.roles("role-disabled") == [reader.clone()];
         let control = labels.iter().any(|label| !self.roles(label).is_empty());
         let wrote = |label: &str| {
             let (user, id) = self.user(label);
@@ -375,6 +379,11 @@ impl Work<'_> {
             }
             other => self.case(mark, "role-new", other, took),
         };
+        if took.is_some() && withdrawn.is_ok() {
+            // Users take their turn one after the other.
+            let sent = || self.forbidden(mark, "role-withdrawn", withdrawn.clone(), &gone, true).sent;
+            course.wait_for("the withdrawn role", course.watch(60), sent).await;
+        }
         seen.withdrawn = self.forbidden(mark, "role-withdrawn", withdrawn, &gone, took.is_some());
         seen.cases.insert("new".into(), case);
     }

