@@ -7,10 +7,11 @@ use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::counterpart::relying_party::{assertion_claims, missing_client};
+use crate::counterpart::relying_party::{assertion_claims, assertion_fields, missing_client};
 use crate::model::verdict::Findings;
 use crate::model::{ExchangeId, Judgement};
 use crate::stage::Stage;
+use crate::stage::http::Ask;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::wire::jose::{SigningKey, hmac_signed, to_pem, unsigned};
 use crate::wire::spki::spki_der;
@@ -50,6 +51,12 @@ pub struct Seen {
     pub foreign_key: Answer,
     /// aud = token endpoint; `None` where that URL is the issuer.
     pub token_endpoint: Option<Answer>,
+    /// aud = PAR endpoint and aud = token endpoint at the PAR endpoint; `tokens` says that a `request_uri` came back.
+    #[serde(default)]
+    pub pushed: Vec<Answer>,
+    /// Pushes with a good assertion, before and after those.
+    #[serde(default)]
+    pub pushed_good: Vec<Answer>,
     /// aud arrays.
     pub arrays: Vec<Answer>,
     /// aud of another server, with another slash, none.
@@ -111,6 +118,18 @@ impl Scenario for ClientAuthentication {
         if endpoint != issuer {
             seen.token_endpoint =
                 Some(send(stage, &client.id, sign(&with("aud", json!(endpoint))), "aud = token endpoint").await?);
+        }
+        if let Some(par) = world.discovery.get("pushed_authorization_request_endpoint").map(str::to_owned)
+            && stage.wants("sl1.idp.assertion-aud-token-endpoint-refused")
+        {
+            let control = "push, aud as the target takes it";
+            seen.pushed_good.push(push(stage, &par, sign(&good()), control).await?);
+            for (audience, what) in [(&par, "push, aud = PAR endpoint"), (&endpoint, "push, aud = token endpoint")] {
+                if *audience != issuer {
+                    seen.pushed.push(push(stage, &par, sign(&with("aud", json!(audience))), what).await?);
+                }
+            }
+            seen.pushed_good.push(push(stage, &par, sign(&good()), control).await?);
         }
         for (audience, what) in
             [(json!([issuer]), "aud = [issuer]"), (json!([issuer, endpoint]), "aud = [issuer, token endpoint]")]
@@ -174,6 +193,20 @@ async fn send(stage: &Stage, client_id: &str, assertion: String, what: &str) -> 
     })
 }
 
+/// Pushes the usual request with this assertion.
+async fn push(stage: &Stage, endpoint: &str, assertion: String, what: &str) -> Result<Answer, Obstacle> {
+    let fields: Vec<(String, String)> = stage.request("main")?.params.into_iter().chain(assertion_fields(assertion)).collect();
+    let reply = stage.world.http.send(stage.scenario, what, Ask::form(endpoint, &fields)).await?;
+    let body = reply.json().unwrap_or_default();
+    Ok(Answer {
+        what: what.to_owned(),
+        status: reply.status,
+        error: body["error"].as_str().map(str::to_owned),
+        tokens: body["request_uri"].is_string(),
+        cite: vec![reply.exchange],
+    })
+}
+
 /// An answer about the code: the client got through. A rate limit, a gateway or a refused client never looks like this.
 fn about_the_code(answer: &Answer) -> bool {
     (400..500).contains(&answer.status)
@@ -212,6 +245,11 @@ const BLUNT: &str = "good and foreign assertions get the same answer, so the ans
 
 fn refused(seen: &Seen, tries: &[&Answer], pass: &str) -> Judgement {
     let mut found = Findings::new();
+    must_be_refused(&mut found, seen, tries);
+    if tries.is_empty() { Judgement::undecided("nothing was tried") } else { found.conclude(pass) }
+}
+
+fn must_be_refused(found: &mut Findings, seen: &Seen, tries: &[&Answer]) {
     let control: Vec<_> = controls(seen).iter().flat_map(|good| good.cite.clone()).collect();
     found.saw(&control);
     for answer in tries {
@@ -227,7 +265,6 @@ fn refused(seen: &Seen, tries: &[&Answer], pass: &str) -> Judgement {
             found.undecided(format!("{}: {}", answer.what, answer.describe()), &answer.cite);
         }
     }
-    if tries.is_empty() { Judgement::undecided("nothing was tried") } else { found.conclude(pass) }
 }
 
 fn the_issuer_as_audience_is_accepted(seen: &Seen) -> Judgement {
@@ -248,10 +285,25 @@ fn the_issuer_as_audience_is_accepted(seen: &Seen) -> Judgement {
 }
 
 fn the_token_endpoint_as_audience_is_refused(seen: &Seen) -> Judgement {
+    let mut found = Findings::new();
     match &seen.token_endpoint {
-        Some(answer) => refused(seen, &[answer], "an assertion for the token endpoint is refused"),
-        None => Judgement::undecided("issuer and token endpoint are the same URL"),
+        Some(answer) => must_be_refused(&mut found, seen, &[answer]),
+        None => found.undecided("issuer and token endpoint are the same URL", &[]),
     }
+    let held = seen.pushed_good.len() == 2 && seen.pushed_good.iter().all(|push| push.tokens);
+    for push in &seen.pushed {
+        let as_client = matches!(push.error.as_deref(), Some("invalid_client" | "invalid_request" | "unauthorized_client"));
+        if push.tokens {
+            found.broken(format!("{}: a request_uri was issued", push.what), &push.cite);
+        } else if held && as_client && (400..500).contains(&push.status) && push.status != 429 {
+            found.saw(&push.cite);
+        } else {
+            let control = if held { "" } else { ", and a push with a good assertion brings no request_uri" };
+            found.undecided(format!("{}: {}{control}", push.what, push.describe()), &push.cite);
+        }
+    }
+    let places = if seen.pushed.is_empty() { "" } else { ", at the token endpoint and at PAR" };
+    found.conclude(format!("assertions for an endpoint in place of the issuer are refused{places}"))
 }
 
 fn an_array_as_audience_is_refused(seen: &Seen) -> Judgement {
@@ -315,6 +367,8 @@ mod tests {
             other: Vec::new(),
             foreign_key: answer(foreign),
             token_endpoint: Some(probe()),
+            pushed: vec![probe()],
+            pushed_good: vec![Answer { tokens: true, ..Answer::default() }; 2],
             arrays: vec![probe()],
             foreign: vec![probe()],
             algorithms: vec![probe()],
@@ -339,6 +393,19 @@ mod tests {
         let calls = calls(&all("invalid_grant", "invalid_client"));
         assert_eq!(calls[0], Call::Pass);
         assert!(calls[1..].iter().all(|call| *call == Call::Broken), "{calls:?}");
+    }
+
+    #[test]
+    fn a_pushed_request_tells_who_takes_an_endpoint_as_audience() {
+        let judge = |change: &dyn Fn(&mut Seen)| {
+            let mut seen = all("invalid_client", "invalid_client");
+            change(&mut seen);
+            the_token_endpoint_as_audience_is_refused(&seen).call
+        };
+        assert_eq!(judge(&|seen| seen.pushed[0] = Answer { status: 201, tokens: true, ..Answer::default() }), Call::Broken);
+        assert_eq!(judge(&|seen| seen.pushed_good[1].tokens = false), Call::Undecided);
+        assert_eq!(judge(&|seen| seen.pushed[0].status = 503), Call::Undecided);
+        assert_eq!(judge(&|seen| (seen.pushed.clear(), seen.pushed_good.clear()).0), Call::Pass);
     }
 
     #[test]

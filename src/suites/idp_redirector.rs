@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::counterpart::authorize::{OPEN_HOST, host_of, path_of};
+use crate::counterpart::relying_party::AuthzRequest;
 use crate::counterpart::token::TokenRequest;
 use crate::model::Judgement;
 use crate::model::verdict::Findings;
@@ -211,13 +212,29 @@ impl Scenario for Logout {
             return Ok(LogoutSeen::default());
         };
         let mut seen = LogoutSeen { advertised: true, ..LogoutSeen::default() };
-        let context = stage.world.signed_in()?.context.clone();
-        let request = stage.request("main")?;
-        let authz = stage.authorize(&context, &request, "login before the logout").await?;
+        let mut context = stage.world.signed_in()?.context.clone();
+        let mut request = stage.request("main")?;
+        let mut authz = stage.authorize(&context, &request, "login before the logout").await?;
+        // An administrator's actions, tried before, may have ended the session.
+        if authz.code.is_none()
+            && let Some(user) = stage.world.idp.users.first()
+        {
+            context = stage.world.agent.context("login before the logout").await?;
+            request = AuthzRequest { login: "logout", ..stage.request("main")? };
+            let url = request.url(stage.world.endpoint("authorization_endpoint")?);
+            let what = "login before the logout, typed";
+            match stage.sign_in(&context, &request, user, Visit::Get(url), Until::Arrival, what).await {
+                Ok((again, ..)) => authz = again,
+                Err(obstacle) => stage.note(format!("no login before the logout: {}", obstacle.message)),
+            }
+        }
         let mut hint = None;
         if let Some(code) = &authz.code {
-            hint =
-                stage.token(&TokenRequest::code(&request, code, "token request before the logout"), None).await?.1.id_token_raw;
+            hint = stage
+                .token(&TokenRequest::code(&request, code, "token request before the logout").login(request.login), None)
+                .await?
+                .1
+                .id_token_raw;
         }
         let client_id = request.get("client_id").to_owned();
         let tries: [(&str, Vec<(&str, &str)>); 3] = [
