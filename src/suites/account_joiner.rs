@@ -17,7 +17,7 @@ use crate::stage::visitor::{Attempt, Visitor};
 use crate::suite::{Check, Obstacle, Scenario};
 
 /// Users of a list that is read whole.
-const EVERYBODY: usize = 200;
+const EVERYBODY: u64 = 100;
 
 /// Users join.
 pub struct Joiner;
@@ -260,6 +260,22 @@ async fn inactive(stage: &Stage, drive: &Drive<'_>) -> Result<Option<Inactive>, 
     Ok(Some(seen))
 }
 
+/// Whether the list of all users is whole, and what of it is of this person. Only a small tenant is listed: other people are none of the
+/// report's business.
+async fn everybody(stage: &Stage, of_person: impl Fn(&&Value) -> bool) -> Result<Option<(bool, Answer)>, Obstacle> {
+    let page = |count: u64| Call::get("/Users").query("count", count.to_string());
+    if stage.scim_send("how many users are there?", page(1)).await?.total().is_none_or(|total| total > EVERYBODY) {
+        return Ok(None);
+    }
+    let mut all = stage.scim_send("everybody, since there are few", page(EVERYBODY)).await?;
+    let listed = all.resources().len() as u64;
+    let whole = all.ok() && listed > 0 && all.total() == Some(listed);
+    if let Some(users) = all.body["Resources"].as_array_mut() {
+        users.retain(|user| of_person(&user));
+    }
+    Ok(Some((whole, all)))
+}
+
 async fn unknown(stage: &Stage, drive: &Drive<'_>) -> Result<Unknown, Obstacle> {
     let who = match drive.desk() {
         Some(desk) => desk.person(&desk.somebody("joiner-unknown"))?,
@@ -283,16 +299,9 @@ async fn unknown(stage: &Stage, drive: &Drive<'_>) -> Result<Unknown, Obstacle> 
         stage.wait_until(Instant::now() + pause(stage), "the account to appear").await;
     }
     if seen.id.is_empty() && drive.desk().is_none() && seen.attempt.signed_in() {
-        let call = Call::get("/Users").query("count", EVERYBODY.to_string());
-        let mut all = stage.scim_send("everybody, where there are few", call).await?;
-        let listed = all.resources().len();
-        let whole = all.ok() && listed > 0 && all.total().is_some_and(|total| usize::try_from(total) == Ok(listed));
-        // Other people are none of the report's business.
-        if let Some(users) = all.body["Resources"].as_array_mut() {
-            users.retain(|user| of_person(&user));
-        }
-        all.resources().first().and_then(|user| user["id"].as_str()).unwrap_or_default().clone_into(&mut seen.id);
-        seen.everybody = Some((whole, all));
+        seen.everybody = everybody(stage, of_person).await?;
+        let own = seen.everybody.iter().flat_map(|(_, all)| all.resources()).next();
+        own.and_then(|user| user["id"].as_str()).unwrap_or_default().clone_into(&mut seen.id);
     }
     if seen.id.is_empty() {
         return Ok(seen);

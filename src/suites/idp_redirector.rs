@@ -230,11 +230,8 @@ impl Scenario for Logout {
         }
         let mut hint = None;
         if let Some(code) = &authz.code {
-            hint = stage
-                .token(&TokenRequest::code(&request, code, "token request before the logout").login(request.login), None)
-                .await?
-                .1
-                .id_token_raw;
+            let redeem = TokenRequest::code(&request, code, "token request before the logout").login(request.login);
+            hint = stage.token(&redeem, None).await?.1.id_token_raw;
         }
         let client_id = request.get("client_id").to_owned();
         let tries: [(&str, Vec<(&str, &str)>); 3] = [
@@ -328,6 +325,10 @@ mod tests {
         let logout = |reached| LogoutSeen { advertised: true, attempts: attempts(reached) };
         assert_eq!(logout_forwards_nowhere(&logout(false)).call, Call::Pass);
         assert_eq!(logout_forwards_nowhere(&logout(true)).call, Call::Broken);
+        // What was not tried is not refused.
+        let mut untried = logout(false);
+        untried.attempts[0].obstacle = Some("there is no ID token to hint with".into());
+        assert_eq!(logout_forwards_nowhere(&untried).call, Call::Undecided);
         assert_eq!(logout_forwards_nowhere(&LogoutSeen::default()).call, Call::NotApplicable);
         assert_eq!(logout_forwards_nowhere(&LogoutSeen { advertised: true, attempts: Vec::new() }).call, Call::Undecided);
     }

@@ -297,7 +297,7 @@ impl Seen {
     /// Renames the user; where an outdated version was tried, by a PATCH that names the current one. What is refused for its version is
     /// sent again without.
     async fn rename_current(&mut self, stage: &Stage, path: &str, new: &str) -> Result<Answer, Obstacle> {
-        let (what, operations) = ("the user is renamed", [replace("userName", new)]);
+        let operations = [replace("userName", new)];
         let current = version(&self.second);
         if self.stale.change.is_some() && !current.is_empty() {
             let call = Call::patch(path, &operations).header("if-match", &current);
@@ -307,7 +307,7 @@ impl Seen {
                 return Ok(answer);
             }
         }
-        patch(stage, what, path, &operations).await
+        patch(stage, "the user is renamed", path, &operations).await
     }
 
     /// Sends the user back without an attribute.

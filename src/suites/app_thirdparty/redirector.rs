@@ -245,23 +245,23 @@ async fn attempt(stage: &Stage, mut one: Try) -> Result<Try, Obstacle> {
             }
         }
     };
-    if matches!(one.at, At::Start | At::Initiation) {
-        app.provider.tell(&visitor.id, script());
-    }
     app.provider.step(&visitor.id, &what);
+    // As at every login: by the declared steps, or the button that leads on.
+    let led = one.at == At::Start && (!app.app.login.steps.is_empty() || app.way().is_some());
     let mut page = visitor.page().await?;
-    let mut landing = match one.at {
-        // As at every login: by the declared steps, or the button that leads on.
-        At::Start if !app.app.login.steps.is_empty() || app.way().is_some() => {
-            visitor.start_at(stage, &url, script(), &what).await?
+    let mut landing = if led {
+        visitor.start_at(stage, &url, script(), &what).await?
+    } else {
+        if matches!(one.at, At::Start | At::Initiation) {
+            app.provider.tell(&visitor.id, script());
         }
-        _ => page.go(crate::stage::browser::Visit::Get(url), &what).await?,
+        page.go(crate::stage::browser::Visit::Get(url), &what).await?
     };
     let requests =
         || app.provider.log().authorizations_of(&visitor.id).iter().filter(|request| request.answered == "code").count();
     let waits = match one.at {
         At::Logout => true,
-        _ => requests() == 0,
+        _ => requests() == 0 && !led,
     };
     if let Some(button) = confirm(&landing).filter(|_| waits && !matches!(one.at, At::Callback | At::State)) {
         let hops = std::mem::take(&mut landing.hops);

@@ -277,6 +277,9 @@ mod tests {
         assert_eq!(with(refused("unsupported_grant_type"), refused("unsupported_grant_type")), Call::Pass);
         assert_eq!(with(refused("mfa_required"), refused("invalid_grant")), Call::Broken);
         assert_eq!(with(token(200, &["access_token"]), refused("invalid_grant")), Call::Broken);
+        // The grant may end after the password was looked at.
+        assert_eq!(with(refused("unauthorized_client"), refused("invalid_grant")), Call::Broken);
+        assert_eq!(with(refused("unsupported_grant_type"), token(429, &[])), Call::Pass);
         assert_eq!(with(refused("invalid_grant"), refused("invalid_grant")), Call::Undecided);
         assert_eq!(the_password_grant_is_refused(&Seen::default()).call, Call::Undecided);
     }

@@ -1,5 +1,7 @@
 //! idp-probe/transport: TLS versions and suites by our own ClientHello, certificates, clear text, DNSSEC.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -51,12 +53,15 @@ impl Scenario for Transport {
 /// How a page of the login is called, in place of an endpoint.
 const PAGE: &str = "login page";
 
-/// The pages that the first login led over: they may stand on a host of their own.
+/// One page of every host that the first login led over: it may be none of the endpoints'.
 fn login_pages(stage: &Stage) -> Vec<String> {
     let Some(Ok(main)) = stage.world.main.get() else { return Vec::new() };
-    let suite =
-        |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(|host| stage.is_suite_host(host))).unwrap_or(true);
-    main.pages.iter().filter(|page| page.starts_with("https://") && !suite(page)).cloned().collect()
+    let mut hosts = BTreeSet::new();
+    let theirs = |page: &&String| {
+        let host = Url::parse(page).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_some_and(|host| !stage.is_suite_host(&host) && hosts.insert(host))
+    };
+    main.pages.iter().filter(theirs).cloned().collect()
 }
 
 /// Endpoints of the metadata. The issuer's host counts, because discovery is served there.
@@ -166,5 +171,9 @@ mod tests {
         assert!(processed("authorization_endpoint", &answer(200, "text/html", "<form>")));
         assert!(!processed("token_endpoint", &answer(403, "application/json", r#"{"error":"Forbidden"}"#)));
         assert!(!processed("issuer", &answer(404, "text/html", "<form>")));
+        // A login page of scripts has no form, but is one perhaps.
+        let scripts = answer(200, "text/html; charset=utf-8", "<div id=root></div><script src=a.js></script>");
+        assert!(!processed("authorization_endpoint", &scripts) && is_page(&scripts));
+        assert!(!is_page(&answer(301, "text/html", "")) && !is_page(&answer(200, "application/json", "{}")));
     }
 }

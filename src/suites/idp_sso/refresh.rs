@@ -237,6 +237,8 @@ mod tests {
             Call::Broken
         );
         assert_eq!(a_refresh_token_is_its_client_s(&Seen { control: false, ..good() }).call, Call::Undecided);
+        // A client that may not refresh at all is refused for that.
+        assert_eq!(a_refresh_token_is_its_client_s(&Seen { other_works: false, ..good() }).call, Call::Undecided);
         assert_eq!(a_refresh_token_is_its_client_s(&Seen { refreshed: None, ..good() }).call, Call::NotApplicable);
     }
 }

@@ -261,6 +261,13 @@ mod tests {
     }
 
     #[test]
+    fn a_document_that_nobody_publishes_proves_nothing() {
+        let announced = |outcome| Seen { documents_announced: true, strangers: block(true, outcome), ..good() };
+        assert_eq!(unknown_clients_get_no_response(&announced(Outcome::Page)).call, Call::Undecided);
+        assert_eq!(unknown_clients_get_no_response(&announced(Outcome::Error)).call, Call::Broken);
+    }
+
+    #[test]
     fn answers_to_the_unanswerable_fail() {
         let seen = Seen { strangers: block(true, Outcome::Error), response_types: block(true, Outcome::Code), ..good() };
         assert_eq!(unknown_clients_get_no_response(&seen).call, Call::Broken);

@@ -134,7 +134,8 @@ impl Scenario for Faults {
     }
 }
 
-/// Three cycles, since two faults in a row may cost two; but who is quick gets the time that was asked for and a cycle more, and never less than repetitions may take.
+/// Three cycles, since two faults in a row may cost two; but who is quick gets the time that was asked for and a cycle more, and never
+/// less than repetitions may take.
 fn patient(course: &Course<'_>, pause: u64) -> Duration {
     let asked = Duration::from_secs(pause + 1) + course.cycle();
     (course.cycle() * 3).max(asked).max(course.patience(REPETITION_S))

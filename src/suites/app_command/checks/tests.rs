@@ -226,6 +226,8 @@ fn the_new_login_leads_into_the_same_account() {
     let mut stranger = login(true);
     stranger.look.account = Some("acct-2".into());
     assert_eq!(judge(&changed(|seen| seen.again = vec![stranger.clone()])).call, Call::Broken);
+    // Without an effect, the old session is no new one.
+    assert_eq!(judge(&changed(|seen| seen.first = watched(true))).call, Call::Undecided);
     let mut nowhere = login(false);
     nowhere.requests = 0;
     assert_eq!(judge(&changed(|seen| seen.again = vec![nowhere.clone()])).call, Call::Undecided);
@@ -244,6 +246,7 @@ fn a_replay_that_ends_the_new_session_is_broken_where_the_specification_forbids_
     assert_eq!(judge(&ended("backchannel-logout")).call, Call::Doubtful);
     assert_eq!(judge(&changed(|seen| seen.replayable = false)).call, Call::NotApplicable);
     assert_eq!(judge(&changed(|seen| seen.replay = None)).call, Call::Undecided);
+    assert_eq!(judge(&changed(|seen| seen.first = watched(true))).call, Call::Undecided);
 }
 
 #[test]

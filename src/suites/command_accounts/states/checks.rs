@@ -163,6 +163,16 @@ mod tests {
     use crate::model::verdict::Call;
     use serde_json::json;
 
+    #[test]
+    fn the_new_name_in_parts_is_no_old_data() {
+        let with = |given: &str| {
+            let mut audit = told(200, "active");
+            audit.members.insert("given_name".into(), json!(given));
+            a_deleted_account_is_gone(&Seen { again: Some((told(200, "active"), Some(audit))), ..good() }).call
+        };
+        assert_eq!((with("Anew"), with("Suite")), (Call::Pass, Call::Broken));
+    }
+
     fn good() -> Seen {
         let mut full = told(200, "active");
         for name in ["name", "given_name", "family_name"] {

@@ -345,6 +345,9 @@ mod tests {
         seen = good();
         seen.created[1] = post("1", "b");
         assert_eq!(the_creation_is_valid(&seen).call, Call::Broken);
+        // A renamed user may be made anew.
+        seen.created[1] = post("1", "suite.joiner-renamed.run@x.test");
+        assert_eq!(the_creation_is_valid(&seen).call, Call::Pass);
         seen = good();
         seen.created[0].odd.push("a password is sent".into());
         assert_eq!(the_creation_is_valid(&seen).call, Call::Doubtful);
