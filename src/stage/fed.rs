@@ -72,6 +72,9 @@ pub struct Fed {
     pub redeemed: bool,
     /// That request's verifier fits the request the code was made for; `None` without token request or challenge.
     pub verifier_fits: Option<bool>,
+    /// Why the answer to the message itself decides nothing, whatever the protected page shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed: Option<String>,
     /// Authorization requests of this browser that it led to.
     pub requests: usize,
     /// The protected page afterwards.
@@ -122,7 +125,8 @@ impl Visitor {
         let requests = app.provider.log().authorizations_of(&self.id).len() - before;
         let look = self.look_for_session(stage, &landing, label).await?;
         // A callback that limits the rate, or drops the connection, refuses nothing.
-        let unreachable = look.unreachable.clone().or_else(|| disturbed(&landing, app.provider.issuer()));
+        let disturbed = disturbed(&landing, app.provider.issuer());
+        let unreachable = look.unreachable.clone().or_else(|| disturbed.clone());
         let look = Look { unreachable: unreachable.filter(|_| !look.signed_in), ..look };
         let log = app.provider.log();
         let ours = |token: &&TokenRequest| message.code.is_some() && token.get("code") == message.code.as_deref();
@@ -137,6 +141,7 @@ impl Visitor {
             delivered: hop.is_some(),
             redeemed: !uses.is_empty(),
             verifier_fits: uses.iter().filter_map(|token| token.verifier_fits).reduce(|one, other| one || other),
+            disturbed,
             requests,
             look,
             cites,

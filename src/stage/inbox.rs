@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::sync::watch;
 use wiremock::{Request, Respond, ResponseTemplate};
 
@@ -18,6 +19,10 @@ pub const ENDPOINTS: [(&str, &str); 3] = [
     ("backchannel-logout", "/backchannel-logout"),
     ("token-revocation", "/global-token-revocation"),
 ];
+
+/// Where a client that nobody registered has its metadata (draft-ietf-oauth-client-id-metadata-document 4), below `counterpart.public_url`.
+/// Its URL is that client's `client_id`.
+pub const CLIENT_DOCUMENT: &str = "/client-metadata.json";
 
 /// Messages kept at most; a service that repeats itself for ever must not fill the memory.
 const KEEP: usize = 200;
@@ -62,6 +67,7 @@ pub struct Arrivals {
     recorder: Arc<Recorder>,
     origin: String,
     kept: Mutex<Vec<Delivery>>,
+    fetches: Mutex<Vec<ExchangeId>>,
     count: watch::Sender<usize>,
 }
 
@@ -69,16 +75,52 @@ impl Arrivals {
     /// Nothing has arrived yet. `origin` is `counterpart.public_url`, for the record.
     pub fn new(recorder: Arc<Recorder>, origin: &str) -> Arc<Self> {
         let origin = origin.trim_end_matches('/').to_owned();
-        Arc::new(Arrivals { recorder, origin, kept: Mutex::default(), count: watch::Sender::new(0) })
+        Arc::new(Arrivals { recorder, origin, kept: Mutex::default(), fetches: Mutex::default(), count: watch::Sender::new(0) })
+    }
+
+    /// The client metadata document, complete and right: whoever fetches it and takes the client registers anybody.
+    fn client_document(&self, request: &Request) -> ResponseTemplate {
+        let own = |path: &str| format!("{}{path}", self.origin);
+        let document = json!({
+            "client_id": own(CLIENT_DOCUMENT),
+            "client_name": "Client that nobody registered",
+            "client_uri": self.origin,
+            "redirect_uris": [own("/cb/a")],
+            "grant_types": ["authorization_code"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        });
+        let exchange = self.record("idp-sso/requests", "metadata of a client that nobody registered", request, 200);
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        if fetches.len() < KEEP {
+            fetches.push(exchange);
+        }
+        ResponseTemplate::new(200).set_body_json(document)
+    }
+
+    fn record(&self, scenario: &str, step: &str, request: &Request, status: u16) -> ExchangeId {
+        self.recorder.record(RawExchange {
+            scenario,
+            step,
+            from: Party::Target,
+            to: Party::Suite,
+            started_at: Timestamp::now(),
+            took: Duration::ZERO,
+            method: request.method.as_str(),
+            url: &format!("{}{}", self.origin, request.url.path()),
+            request: Raw { headers: headers(request), body: Some(request.body.clone()) },
+            status,
+            response: Raw::default(),
+            fault: None,
+        })
     }
 
     fn take(&self, request: &Request) -> Option<ResponseTemplate> {
-        let (binding, path) = ENDPOINTS.into_iter().find(|(_, path)| *path == request.url.path())?;
-        let headers: Vec<(String, String)> = request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
+        if request.method == "GET" && request.url.path() == CLIENT_DOCUMENT {
+            return Some(self.client_document(request));
+        }
+        let (binding, _) = ENDPOINTS.into_iter().find(|(_, path)| *path == request.url.path())?;
+        let headers = headers(request);
         let status = if binding == "token-revocation" { 204 } else { 200 };
         if let Some((_, credential)) = headers.iter().find(|(name, _)| name == "authorization") {
             let bare = credential.split_once(' ').map_or(credential.as_str(), |(_, bare)| bare);
@@ -87,20 +129,7 @@ impl Arrivals {
                 self.recorder.redactor.hide(bare, "revocation credential");
             }
         }
-        let exchange = self.recorder.record(RawExchange {
-            scenario: "idp-commands",
-            step: &format!("message to the suite's endpoint for {binding}"),
-            from: Party::Target,
-            to: Party::Suite,
-            started_at: Timestamp::now(),
-            took: Duration::ZERO,
-            method: request.method.as_str(),
-            url: &format!("{}{path}", self.origin),
-            request: Raw { headers: headers.clone(), body: Some(request.body.clone()) },
-            status,
-            response: Raw::default(),
-            fault: None,
-        });
+        let exchange = self.record("idp-commands", &format!("message to the suite's endpoint for {binding}"), request, status);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEEP {
             let body = String::from_utf8_lossy(&request.body).into_owned();
@@ -112,6 +141,11 @@ impl Arrivals {
         self.count.send_replace(count);
         Some(ResponseTemplate::new(status).insert_header("cache-control", "no-store"))
     }
+}
+
+fn headers(request: &Request) -> Vec<(String, String)> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
 }
 
 /// Answers everything with `other`, except what is meant for the inbox.
@@ -137,6 +171,11 @@ impl Inbox {
     /// How many messages have arrived: the place to wait from.
     pub fn mark(&self) -> usize {
         *self.arrivals.count.borrow()
+    }
+
+    /// Requests for the metadata of the client that nobody registered.
+    pub fn document_fetches(&self) -> Vec<ExchangeId> {
+        self.arrivals.fetches.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What arrived for a binding since a mark.
@@ -182,6 +221,10 @@ mod tests {
             });
         assert_eq!((status.0.as_u16(), status.1.as_u16()), (200, 200));
         assert_eq!((arrived.len(), arrived[0].body.as_str(), arrived[0].method.as_str()), (1, "x=1", "POST"));
+        let document = client.get(format!("http://{}{CLIENT_DOCUMENT}", server.addr)).send().await.unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&document.bytes().await.unwrap()).unwrap();
+        assert_eq!(document["client_id"], "https://rp.suite.test/client-metadata.json");
+        assert_eq!((inbox.document_fetches().len(), inbox.mark()), (1, 2));
         let late = inbox.wait(inbox.mark(), "op-commands", Instant::now() + Duration::from_millis(50)).await;
         assert!(late.is_empty());
     }

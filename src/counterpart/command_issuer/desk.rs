@@ -61,9 +61,6 @@ pub struct Desk<'a> {
 impl AppWorld {
     /// The suite's provider as sender of messages.
     pub fn sender(&self) -> Sender<'_> {
-        // Without a second connection the application does not know that issuer, although its metadata and keys are live.
-        let unknown_issuer =
-            if self.app.second.is_none() { self.provider.second_issuer() } else { format!("{}/unknown", self.provider.issuer()) };
         Sender {
             issuer: self.provider.issuer().to_owned(),
             client_id: &self.app.client_id,
@@ -71,7 +68,7 @@ impl AppWorld {
             tenant: &self.app.tenant,
             key: &self.provider.keys().main,
             rsa: Some(&self.provider.keys().rs256),
-            unknown_issuer,
+            stranger: (self.provider.stranger_issuer(), &self.provider.keys().foreign),
         }
     }
 }

@@ -48,6 +48,8 @@ pub enum Seal {
     Foreign,
     /// By such a key, which stands in the header as `jwk`.
     ForeignInHeader,
+    /// By the key of [`Sender::stranger`].
+    Stranger,
     /// Not at all, `alg` `none`.
     None,
     /// HS256 under the client secret.
@@ -145,6 +147,7 @@ impl Draft {
                     key.sign(&header, &self.claims)
                 },
             ),
+            Seal::Stranger => sender.stranger.1.sign(&self.header, &self.claims),
             Seal::None => unsigned(&self.claims),
             Seal::ClientSecret => {
                 hmac_signed(&self.hmac_header(), &self.claims, sender.client_secret.unwrap_or_default().as_bytes())

@@ -60,7 +60,7 @@ pub const COMMAND_TYPES: [Forgery; 5] =
     [Forgery::TypMissing, Forgery::TypJwt, Forgery::TypLogout, Forgery::TypUpperCase, Forgery::IdTokenWithCommand];
 
 /// Wrong or missing claims of a Command Token.
-pub const COMMAND_CLAIMS: [Forgery; 11] = [
+pub const COMMAND_CLAIMS: [Forgery; 12] = [
     Forgery::AudienceClientId,
     Forgery::AudienceOther,
     Forgery::ClientIdOther,
@@ -70,6 +70,7 @@ pub const COMMAND_CLAIMS: [Forgery; 11] = [
     Forgery::JtiMissing,
     Forgery::NoncePresent,
     Forgery::SubjectMissing,
+    Forgery::IssuerOther,
     Forgery::IssuerUnknown,
     Forgery::TenantOther,
 ];
@@ -109,7 +110,7 @@ impl Forgery {
             Forgery::IdTokenWithCommand => "an ID token with a command claim",
             Forgery::PlainIdToken => "a plain ID token of the user",
             Forgery::IssuerOther => "iss of somebody else",
-            Forgery::IssuerUnknown => "iss of an unknown provider",
+            Forgery::IssuerUnknown => "iss of an unknown provider, signed by its key",
             Forgery::AudienceClientId => "aud is the client_id",
             Forgery::AudienceOther => "aud of somebody else",
             Forgery::ClientIdOther => "client_id of another client",
@@ -167,7 +168,10 @@ impl Forgery {
                 draft.claims = id_token(sender, subject);
             }
             Forgery::IssuerOther => claims["iss"] = "https://idp.example.com".into(),
-            Forgery::IssuerUnknown => claims["iss"] = sender.unknown_issuer.as_str().into(),
+            Forgery::IssuerUnknown => {
+                claims["iss"] = sender.stranger.0.as_str().into();
+                draft.seal = Seal::Stranger;
+            }
             Forgery::AudienceClientId => claims["aud"] = sender.client_id.into(),
             Forgery::AudienceOther => {
                 let other = match claims["aud"].as_str() {

@@ -40,8 +40,8 @@ pub struct Sender<'a> {
     pub key: &'a SigningKey,
     /// An RSA key that the issuer publishes although its metadata lists no RS256.
     pub rsa: Option<&'a SigningKey>,
-    /// An issuer that the application does not know, best one with live metadata and keys of its own.
-    pub unknown_issuer: String,
+    /// An issuer that the application does not know, with live metadata and a key of its own.
+    pub stranger: (String, &'a SigningKey),
 }
 
 impl Sender<'_> {

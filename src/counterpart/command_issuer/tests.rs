@@ -15,7 +15,7 @@ fn sender<'a>(key: &'a SigningKey, rsa: &'a SigningKey) -> Sender<'a> {
         tenant: "acme",
         key,
         rsa: Some(rsa),
-        unknown_issuer: "https://op/unknown".into(),
+        stranger: ("https://op/unknown".into(), rsa),
     }
 }
 

@@ -175,7 +175,7 @@ fn only_command_tokens_are_taken(seen: &Seen) -> Judgement {
 
 fn wrong_claims_are_refused(seen: &Seen) -> Judgement {
     let improper = |probe: &Probe| {
-        if probe.what == Forgery::IssuerUnknown.what() {
+        if [Forgery::IssuerOther.what(), Forgery::IssuerUnknown.what()].contains(&probe.what.as_str()) {
             other_than(probe, 401, Some("unrecognized_provider"))
         } else if probe.what == Forgery::TenantOther.what() {
             // The draft names no error for it: any refusal will do.

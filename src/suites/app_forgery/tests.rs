@@ -117,8 +117,10 @@ fn the_type_in_capitals_may_be_taken_and_no_other() {
 
 #[test]
 fn an_unknown_provider_has_an_error_of_its_own() {
-    let call = |answer| {
-        let claims = vec![probe(Forgery::IssuerUnknown.what(), answer, Effect::None)];
+    let call = |answer: Answer| {
+        let claims = [Forgery::IssuerOther, Forgery::IssuerUnknown]
+            .map(|forgery| probe(forgery.what(), answer.clone(), Effect::None))
+            .to_vec();
         let seen = commands::Seen { claims, control: held(), ..commands::Seen::default() };
         judged::<commands::ForgedCommands>("command-claims-checked", &seen).call
     };

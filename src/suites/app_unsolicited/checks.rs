@@ -76,7 +76,12 @@ pub fn a_finished_transaction_is_over(seen: &Seen) -> Judgement {
     if !first.signed_in() {
         return Judgement::undecided(format!("the first completion did not sign in: {}", first.describe())).cite(&first.cites);
     }
-    let held = |judgement: Judgement| if seen.controls { judgement } else { Judgement::undecided(NO_CONTROL) };
+    // A callback that limits the rate leaves the session as it is, and has refused nothing.
+    let held = |judgement: Judgement| match &again.disturbed {
+        Some(why) => Judgement::undecided(why),
+        None if seen.controls => judgement,
+        None => Judgement::undecided(NO_CONTROL),
+    };
     let judgement = match (&first.look.account, &again.look.account) {
         _ if !again.signed_in() && again.refused() => held(Judgement::pass("the session ended; nobody became user 2")),
         _ if !again.signed_in() => Judgement::undecided(again.describe()),
@@ -175,5 +180,9 @@ mod tests {
         assert_eq!(with(fed(true, true), None), Call::Broken);
         assert_eq!(with(fed(true, true), Some(false)), Call::Pass);
         assert_eq!(with(fed(true, false), None), Call::Pass);
+        let limited = |fed: Fed| Fed { disturbed: Some("status 429".into()), ..fed };
+        assert_eq!(with(limited(of("alice", false)), None), Call::Undecided);
+        assert_eq!(with(limited(fed(true, false)), Some(false)), Call::Undecided);
+        assert_eq!(with(limited(of("bob", true)), None), Call::Broken);
     }
 }

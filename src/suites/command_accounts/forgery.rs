@@ -126,7 +126,8 @@ impl Scenario for ForgedAccountCommands {
 async fn stranger(stage: &Stage, desk: &Desk<'_>, who: &Account, verb: &str, seen: &mut Seen) -> Result<(), Obstacle> {
     let provider = &stage.app()?.provider;
     let known = provider.log().fetches.len();
-    let sender = Sender { issuer: provider.stranger_issuer(), key: &provider.keys().foreign, ..desk.sender.clone() };
+    let (issuer, key) = desk.sender.stranger.clone();
+    let sender = Sender { issuer, key, ..desk.sender.clone() };
     let mut draft = desk.draft(verb, who, &Map::new());
     draft.claims["iss"] = sender.issuer.as_str().into();
     let ask = draft.command_request(&sender, desk.to);

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::counterpart::relying_party::AuthzRequest;
 use crate::model::verdict::Findings;
-use crate::model::{Call, Judgement};
+use crate::model::{Call, ExchangeId, Judgement};
 use crate::stage::Stage;
+use crate::stage::inbox::CLIENT_DOCUMENT;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::{self, Block, Deviation, NO_CONTROL, all_refused, never_sent_there};
 use crate::wire::jose::{random, unsigned};
@@ -25,6 +26,9 @@ pub struct Seen {
     /// `client_id_metadata_document_supported` of the metadata: URLs that name a document may be client ids.
     #[serde(default)]
     pub documents_announced: bool,
+    /// Requests for the metadata document of a client that nobody registered.
+    #[serde(default)]
+    pub document_fetched: Vec<ExchangeId>,
     /// Other response types.
     pub response_types: Block,
     /// A request object with alg none.
@@ -82,7 +86,7 @@ impl Scenario for Requests {
         let mut strangers = Vec::new();
         for (what, id) in [
             ("a random client_id", random(16)),
-            ("a client id metadata URL", format!("{own}/client-metadata.json")),
+            ("a client id metadata URL", format!("{own}{CLIENT_DOCUMENT}")),
             ("an entity statement URL", format!("{own}/.well-known/openid-federation")),
         ] {
             strangers.push(Deviation::new(what, request()?.set("client_id", &id)));
@@ -112,8 +116,9 @@ impl Scenario for Requests {
             false => None,
         };
         let documents_announced = world.discovery.document["client_id_metadata_document_supported"] == true;
+        let document_fetched = world.inbox.document_fetches();
         let issuer = world.issuer().to_owned();
-        Ok(Seen { issuer, strangers, documents_announced, response_types, unsigned_object, errors, extras })
+        Ok(Seen { issuer, strangers, documents_announced, document_fetched, response_types, unsigned_object, errors, extras })
     }
 }
 
@@ -160,13 +165,14 @@ async fn extras(stage: &Stage) -> Result<ExtrasTry, Obstacle> {
 
 fn unknown_clients_get_no_response(seen: &Seen) -> Judgement {
     let judgement = never_sent_there(&seen.strangers, "requests of unknown clients end on a page of the identity service");
-    if seen.documents_announced && judgement.call == Call::Pass {
+    if seen.documents_announced && seen.document_fetched.is_empty() && judgement.call == Call::Pass {
         return Judgement::undecided(
-            "client ID metadata documents are announced, and the suite publishes none: that its URL is refused proves nothing",
+            "client ID metadata documents are announced, and the identity service did not fetch the suite's: that the client is refused \
+             proves nothing before `counterpart.public_url` can be reached from there",
         )
         .cite(&judgement.cites);
     }
-    judgement
+    judgement.cite(&seen.document_fetched)
 }
 
 fn only_code_is_answered(seen: &Seen) -> Judgement {
@@ -241,6 +247,7 @@ mod tests {
             issuer: "https://op".into(),
             strangers: block(true, Outcome::Page),
             documents_announced: false,
+            document_fetched: Vec::new(),
             response_types: block(true, Outcome::Error),
             unsigned_object: Some(ObjectTry {
                 held: true,
@@ -261,10 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_nobody_publishes_proves_nothing() {
+    fn a_document_that_nobody_fetched_proves_nothing() {
         let announced = |outcome| Seen { documents_announced: true, strangers: block(true, outcome), ..good() };
         assert_eq!(unknown_clients_get_no_response(&announced(Outcome::Page)).call, Call::Undecided);
         assert_eq!(unknown_clients_get_no_response(&announced(Outcome::Error)).call, Call::Broken);
+        let fetched = Seen { document_fetched: vec!["e1".into()], ..announced(Outcome::Page) };
+        assert_eq!(unknown_clients_get_no_response(&fetched).call, Call::Pass);
     }
 
     #[test]
