@@ -142,6 +142,9 @@ steps = [{ fill = { at = "#email", with = "{email}" } }, { click = { at = "#go" 
 pub const APP_HOOKS: &str = r#"# Makes the role {role} (AL3).
 # [hooks.create-role]
 # exec = ["./create-role.sh", "{role}"]
+# Removes it again.
+# [hooks.delete-role]
+# exec = ["./delete-role.sh", "{role}"]
 "#;
 
 /// The lines of `[counterpart]` about the SCIM server and the command endpoint that the suite plays for an identity service.

@@ -144,6 +144,7 @@ pub async fn embedded_app(
         hooks: BTreeMap::from([
             ("reload-metadata".to_owned(), hook("reload-metadata", None)),
             ("create-role".to_owned(), hook("create-role", Some("{\"role\": \"{role}\"}"))),
+            ("delete-role".to_owned(), hook("delete-role", Some("{\"role\": \"{role}\"}"))),
         ]),
         attest: attestations(),
         ..Target::default()

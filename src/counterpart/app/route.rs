@@ -41,6 +41,7 @@ async fn dispatch(app: &App, request: &In) -> Reply {
         ("GET", "/.well-known/oauth-authorization-server") => revocation::metadata(app, request),
         ("POST", "/operator/reload-metadata") => reload(app, request).await,
         ("POST", "/operator/create-role") => create_role(app, request),
+        ("POST", "/operator/delete-role") => delete_role(app, request),
         (
             _,
             "/"
@@ -57,7 +58,8 @@ async fn dispatch(app: &App, request: &In) -> Reply {
             | "/backchannel-logout"
             | "/global-token-revocation"
             | "/operator/reload-metadata"
-            | "/operator/create-role",
+            | "/operator/create-role"
+            | "/operator/delete-role",
         ) => Reply::page(405, pages::error("This address does not take requests of that method.")),
         _ => Reply::page(404, pages::error("There is nothing at this address.")),
     }
@@ -103,6 +105,20 @@ fn create_role(app: &App, request: &In) -> Reply {
     app.lock().catalogue.push(role.clone());
     app.scim.add_role(role);
     super::tenant_commands::roles_changed(app);
+    Reply::json(200, &json!({"role": value}))
+}
+
+/// The operator's hook: a role that nobody can be given any more. One that is not there is no error.
+fn delete_role(app: &App, request: &In) -> Reply {
+    if !by_operator(app, request) {
+        return Reply::oauth_error(401, "invalid_token", "the hook token is wrong");
+    }
+    let body = request.json().unwrap_or_default();
+    let value = body["role"].as_str().unwrap_or_default();
+    app.lock().catalogue.retain(|role| role.value != value);
+    if app.scim.remove_role(value) {
+        super::tenant_commands::roles_changed(app);
+    }
     Reply::json(200, &json!({"role": value}))
 }
 

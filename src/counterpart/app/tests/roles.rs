@@ -166,5 +166,11 @@ async fn the_operator_makes_roles_and_scim_shows_what_the_administrator_sees() {
         let seen = page.split("<li class=\"role\">").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned());
         assert_eq!(seen.filter(|role| role != hidden).collect::<Vec<_>>(), exposed);
         assert!(exposed.contains(&"typesetter".to_owned()));
+        let request = people.world.http.post(World::url("/operator/delete-role")).json(&json!({"role": "typesetter"}));
+        assert_eq!(send(&Browser::default(), request.try_clone().unwrap()).await.status, 401);
+        assert_eq!(send(&Browser::default(), request.bearer_auth(people.world.secret("app-hook-token"))).await.status, 200);
+        let left = people.scim("first", "GET", "/Roles", &Value::Null).body.unwrap();
+        assert!(!left.to_string().contains("typesetter"));
+        assert!(!people.world.get(&admin, "/admin/roles").await.body.contains("typesetter"));
     }
 }
