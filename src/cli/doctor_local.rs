@@ -112,11 +112,12 @@ pub async fn hooks(target: &Target, catalogue: &Catalogue, findings: &mut Findin
 }
 
 /// Hooks that are called where they are there, although no clause needs them.
-const HELPFUL_HOOKS: [&str; 9] = [
+const HELPFUL_HOOKS: [&str; 10] = [
     "create-user",
     "recreate-user",
     "enable-user",
     "delete-user",
+    "delete-role",
     "provision-now",
     "fill-group",
     "map-group-role",
