@@ -223,7 +223,14 @@ fn the_metadata_name_the_roles(seen: &Seen) -> Judgement {
 
 fn new_roles_are_announced(seen: &Seen) -> Judgement {
     let Some(part) = &seen.refresh else { return Judgement::undecided("not tried") };
+    // The callback is optional: who has no asynchronous command may not have it at all.
+    let calls_back = seen.announced.iter().flatten().any(|command| command.ends_with("_async"));
     let judgement = match (part.created, part.asked, part.authorised) {
+        (true, false, _) if !calls_back => Judgement::undecided(format!(
+            "no request for new metadata arrived within {} s after a new role, and the application announces no asynchronous command: \
+             nothing shows that it supports the callback",
+            part.waited_s
+        )),
         (false, ..) => Judgement::undecided("the hook create-role did not make a role"),
         (true, false, _) => {
             Judgement::broken(format!("no request for new metadata arrived within {} s after a new role", part.waited_s))
@@ -324,6 +331,8 @@ mod tests {
         assert_eq!(calls(&seen), vec![Call::Undecided; 5]);
         let bare = Seen { announced: Some(vec!["metadata".into()]), ..good() };
         assert_eq!(calls(&bare)[..3], [Call::NotApplicable; 3]);
+        let silent = Refresh { created: true, ..Refresh::default() };
+        assert_eq!(calls(&Seen { refresh: Some(silent), ..bare })[4], Call::Undecided);
         let elsewhere = Seen { metadata: told(200, ""), roles_elsewhere: true, ..good() };
         assert_eq!(calls(&elsewhere)[3], Call::NotApplicable);
     }
