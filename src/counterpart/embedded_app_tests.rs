@@ -17,7 +17,7 @@ async fn every_secret_it_names_is_there_and_it_can_be_written_as_a_target_file()
     let named = hooks.chain(again.commands.revocation_token).chain(again.commands.second_revocation_token);
     let scim = again.scim.unwrap();
     let named: Vec<String> = named.chain(scim.token).chain(scim.second_token).collect();
-    assert_eq!(named.len(), 6);
+    assert_eq!(named.len(), 7);
     for reference in named {
         assert!(embedded.secrets.contains_key(&reference), "{reference}");
     }

@@ -277,6 +277,7 @@ fn wildcards_match_nothing(seen: &Seen) -> Judgement {
                     &authz.cites.iter().rev().take(1).cloned().collect::<Vec<_>>(),
                 ),
                 Outcome::Fault => found.undecided(format!("{}: {}", authz.what, authz.describe()), &authz.cites),
+                _ if authz.out_of_order() => found.undecided(format!("{}: {}", authz.what, authz.describe()), &authz.cites),
                 _ if !seen.held => found.undecided(crate::suites::blocks::NO_CONTROL, &[]),
                 _ => found.saw(&authz.cites),
             }
@@ -396,5 +397,16 @@ mod tests {
         for check in Admin::CHECKS {
             assert_eq!((check.judge)(&seen).call, Call::Broken, "{}", check.clause);
         }
+    }
+
+    #[test]
+    fn a_limit_is_no_refusal_of_a_wildcard() {
+        let call = |status| {
+            let mut seen = good();
+            seen.wildcards[0].stored = true;
+            seen.wildcards[0].tried = vec![("https://rp/other".into(), AuthzSeen { status, ..authz(Outcome::Page) })];
+            wildcards_match_nothing(&seen).call
+        };
+        assert_eq!((call(400), call(429)), (Call::Pass, Call::Undecided));
     }
 }

@@ -154,6 +154,7 @@ pub(super) fn judge(again: &Again, what: &str) -> Judgement {
             "auth_time moved although no page asked for credentials: ask the operator whether something authenticated silently",
         ),
         (Outcome::Code, false, _) => Judgement::broken(format!("{what}: a code was issued without asking the user")),
+        _ if authz.out_of_order() => Judgement::undecided(format!("{what}: {}", authz.describe())),
         (Outcome::Error | Outcome::ErrorElsewhere, ..) => Judgement::broken(format!("{what}: {}", authz.describe())),
         (_, true, None) => Judgement::undecided("auth_time is missing or no number (see sl1.idp.id-token-auth-time)"),
         _ => Judgement::undecided(format!("{what}: {}", authz.describe())),
@@ -205,6 +206,9 @@ mod tests {
             assert_eq!(both(case.clone()), [call, call], "{case:?}");
         }
         assert_eq!(an_exceeded_max_age_asks_again(&Seen::default()).call, Call::Undecided);
+        let mut busy = again(true, Outcome::Error, None);
+        busy.authz.as_mut().unwrap().error = Some("temporarily_unavailable".into());
+        assert_eq!(both(busy), [Call::Undecided, Call::Undecided]);
         // Without an auth_time before, it must lie after the request.
         let alone = |after| Again { before: None, ..again(true, Outcome::Code, Some(after)) };
         assert_eq!(both(alone(100)), [Call::Broken, Call::Broken]);

@@ -100,6 +100,8 @@ fn no_code_before_the_second_factor(seen: &Seen) -> Judgement {
                 &tried.cites.iter().rev().take(1).cloned().collect::<Vec<_>>(),
             ),
             Outcome::Fault => found.undecided(format!("{}: {}", tried.what, tried.describe()), &tried.cites),
+            // A service that cannot answer now has refused nothing.
+            _ if tried.out_of_order() => found.undecided(format!("{}: {}", tried.what, tried.describe()), &tried.cites),
             _ => found.saw(&tried.cites),
         }
     }
@@ -123,6 +125,9 @@ mod tests {
         assert_eq!(no_code_before_the_second_factor(&tried(Outcome::Error)).call, Call::Pass);
         assert_eq!(no_code_before_the_second_factor(&tried(Outcome::Code)).call, Call::Broken);
         assert_eq!(no_code_before_the_second_factor(&tried(Outcome::Fault)).call, Call::Undecided);
+        let mut limited = tried(Outcome::Page);
+        limited.tries[0].status = 429;
+        assert_eq!(no_code_before_the_second_factor(&limited).call, Call::Undecided);
         assert_eq!(
             no_code_before_the_second_factor(&Seen { complete: Some(authz(Outcome::Code)), ..Seen::default() }).call,
             Call::Broken

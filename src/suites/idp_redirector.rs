@@ -191,10 +191,13 @@ fn attempt(what: &str, landing: &Landing) -> Attempt {
     let open = |url: &str| host_of(url).is_some_and(|host| host == OPEN_HOST);
     let reached = landing.arrival.as_ref().is_some_and(|arrival| open(&arrival.url))
         || landing.hops.iter().any(|hop| open(&hop.url) || hop.location().is_some_and(|url| open(&url)));
+    let dead = landing.error.clone().filter(|_| landing.status == 0 && landing.hops.is_empty());
+    // Who asks to come back later has not decided whether to forward.
+    let busy = matches!(landing.status, 429 | 503).then(|| format!("status {}", landing.status));
     Attempt {
         what: what.to_owned(),
         reached,
-        obstacle: landing.error.clone().filter(|_| landing.status == 0 && landing.hops.is_empty()),
+        obstacle: dead.or(busy),
         cites: landing.hops.iter().map(|hop| hop.exchange.clone()).collect(),
     }
 }
@@ -329,6 +332,9 @@ mod tests {
         let mut untried = logout(false);
         untried.attempts[0].obstacle = Some("there is no ID token to hint with".into());
         assert_eq!(logout_forwards_nowhere(&untried).call, Call::Undecided);
+        let limited = attempt("probe", &Landing { status: 429, ..Landing::default() });
+        let limited = LogoutSeen { attempts: vec![limited], ..logout(false) };
+        assert_eq!(logout_forwards_nowhere(&limited).call, Call::Undecided);
         assert_eq!(logout_forwards_nowhere(&LogoutSeen::default()).call, Call::NotApplicable);
         assert_eq!(logout_forwards_nowhere(&LogoutSeen { advertised: true, attempts: Vec::new() }).call, Call::Undecided);
     }

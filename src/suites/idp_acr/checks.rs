@@ -293,6 +293,7 @@ pub(super) fn pushed_values_count(seen: &Seen) -> Judgement {
         Some(Outcome::Code) if pushed.acr() == Some(&low.acr) => {
             Judgement::broken("the class in the browser's URL replaced the one that was pushed").cite(cites.iter().rev())
         }
+        _ if open(pushed).is_some() => Judgement::undecided(open(pushed).unwrap_or_default()).cite(&cites),
         Some(Outcome::Error) => Judgement::pass(format!("the edited request was refused: {}", describe(pushed))).cite(&cites),
         _ => Judgement::undecided(describe(pushed)).cite(&cites),
     }

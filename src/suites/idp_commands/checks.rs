@@ -240,6 +240,7 @@ pub(super) fn a_revoked_session_needs_a_login(seen: &Seen) -> Judgement {
         Some(quiet) if !session.quiet_before => {
             found.undecided("prompt=none gave no code before the revocation either", &quiet.cites);
         }
+        Some(quiet) if quiet.out_of_order() => found.undecided(quiet.describe(), &quiet.cites),
         Some(quiet) if quiet.refused() || quiet.outcome == Outcome::LoginPage => found.saw(&quiet.cites),
         Some(quiet) => found.undecided(quiet.describe(), &quiet.cites),
         None => found.undecided("prompt=none was not tried", &[]),

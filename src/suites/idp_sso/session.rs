@@ -194,6 +194,9 @@ fn a_stale_login_is_an_error(seen: &Seen) -> Judgement {
         return Judgement::undecided(format!("prompt=none fails even without max_age: {}", quiet.authz.describe()))
             .cite(&quiet.authz.cites);
     }
+    if stale.authz.out_of_order() {
+        return Judgement::undecided(stale.authz.describe()).cite(cites);
+    }
     match (stale.authz.outcome, &stale.id_token, stale.authz.error.as_deref()) {
         (Outcome::Code, Some(token), _) => match token.seconds("auth_time") {
             Some(time) if token.seconds("iat").unwrap_or(token.now()) - time <= 1 => {
@@ -240,13 +243,20 @@ fn a_tenant_is_honoured(seen: &Seen) -> Judgement {
         return Judgement::not_applicable("the operator declares no support (idp.tenant)");
     }
     let mut found = crate::model::verdict::Findings::new();
-    for (tenant, login) in &seen.tenants {
+    // The first one is the user's own, which is the control of the other.
+    for (place, (tenant, login)) in seen.tenants.iter().enumerate() {
         let claim = login.id_token.as_ref().map(|token| token.claim("tenant").clone()).unwrap_or_default();
         let cites = &login.authz.cites;
         if login.authz.outcome == Outcome::Code && !claim.is_null() && claim != tenant.as_str() {
             found.broken(format!("tenant `{tenant}` was asked for, the ID token says {claim}"), cites);
-        } else if login.authz.outcome == Outcome::Fault {
+        } else if login.authz.outcome == Outcome::Fault || login.authz.out_of_order() {
             found.undecided(login.authz.describe(), cites);
+        } else if !seen.held {
+            found.undecided(NO_CONTROL, cites);
+        } else if place == 0 && login.authz.outcome != Outcome::Code {
+            found.undecided(format!("the user's own tenant `{tenant}` leads to no code: {}", login.authz.describe()), cites);
+        } else if place > 0 && login.authz.outcome == Outcome::Code && claim.is_null() {
+            found.undecided(format!("tenant `{tenant}` was asked for, and the ID token names no tenant"), cites);
         } else {
             found.saw(cites);
         }
@@ -315,6 +325,24 @@ mod tests {
         assert_eq!(the_request_is_taken_by_post(&Seen { post: Some(login(Outcome::Page, None)), ..good() }).call, Call::Broken);
         let other = Seen { tenants: vec![("other".into(), login(Outcome::Code, Some(json!({"tenant": "t"}))))], ..good() };
         assert_eq!(a_tenant_is_honoured(&other).call, Call::Broken);
+    }
+
+    #[test]
+    fn a_tenant_is_judged_by_a_token_that_names_it() {
+        let own = |outcome| ("t".to_owned(), login(outcome, None));
+        let foreign = |outcome| ("other".to_owned(), login(outcome, None));
+        let call = |tenants, held| a_tenant_is_honoured(&Seen { tenants, held, ..good() }).call;
+        assert_eq!(call(vec![own(Outcome::Code), foreign(Outcome::Page)], true), Call::Pass);
+        assert_eq!(call(vec![own(Outcome::Code), foreign(Outcome::Page)], false), Call::Undecided);
+        assert_eq!(call(vec![own(Outcome::Error), foreign(Outcome::Error)], true), Call::Undecided);
+        assert_eq!(call(vec![own(Outcome::Code), foreign(Outcome::Code)], true), Call::Undecided);
+    }
+
+    #[test]
+    fn a_service_that_is_busy_has_not_answered_wrongly() {
+        let mut stale = login(Outcome::Page, None);
+        stale.authz.status = 429;
+        assert_eq!(a_stale_login_is_an_error(&Seen { stale: Some(stale), ..good() }).call, Call::Undecided);
     }
 
     #[test]

@@ -186,7 +186,8 @@ fn tokens_of_the_issuer_are_verified_by_its_keys(seen: &Seen) -> Judgement {
         match own(seen, what) {
             Some(answer) if answer.ok() => found.broken(format!("{what} is taken"), &at(answer)),
             Some(answer) if answer.silent() => found.undecided(format!("{what}: {}", answer.describe()), &at(answer)),
-            _ => {}
+            Some(answer) => found.saw(&at(answer)),
+            None => found.undecided(format!("{what} was not tried"), &at(good)),
         }
     }
     match own(seen, "a token signed by a new key") {

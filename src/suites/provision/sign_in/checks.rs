@@ -24,6 +24,7 @@ pub(super) fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
         Some(quiet) if quiet.outcome == Outcome::Code => {
             found.broken("the session of the disabled user still signs in", &quiet.deciding());
         }
+        Some(quiet) if quiet.out_of_order() => found.undecided(format!("prompt=none: {}", quiet.describe()), &quiet.cites),
         Some(quiet) if disabled.quiet_before && (quiet.refused() || quiet.outcome == Outcome::LoginPage) => {
             found.saw(&quiet.cites);
         }
@@ -33,6 +34,10 @@ pub(super) fn a_disabled_user_gets_nothing(seen: &Seen) -> Judgement {
     let works = |again: &&AuthzSeen| again.outcome == Outcome::Code;
     match &disabled.full {
         Some(full) if full.outcome == Outcome::Code => found.broken("the disabled user can sign in", &full.deciding()),
+        // A limit or an outage turns everybody away, and only for a while.
+        Some(full) if full.out_of_order() || full.outcome == Outcome::Fault => {
+            found.undecided(format!("the full sign-in: {}", full.describe()), &full.cites);
+        }
         Some(full) if full.refused() || full.outcome == Outcome::LoginPage => found.saw(&full.cites),
         full => match disabled.again.as_ref().filter(works) {
             Some(again) => found.saw(&again.cites),
