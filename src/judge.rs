@@ -147,7 +147,7 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
     let clause = &planned.clause;
     let heard = judgement.is_some();
     let (mut verdict, mut judgement) = match (&planned.fate, judgement, by.map(|by| &by.outcome)) {
-        (Fate::NotRun(reason), _, _) => (Verdict::NotRun, Judgement::undecided(reason.clone())),
+        (Fate::NotRun(reason) | Fate::LeftOut(reason), _, _) => (Verdict::NotRun, Judgement::undecided(reason.clone())),
         (Fate::NotApplicable(reason), _, _) => applied(clause, Judgement::not_applicable(reason.clone())),
         (Fate::Declared { holds: true, reason }, _, _) => applied(clause, Judgement::pass(reason.clone())),
         (Fate::Declared { holds: false, reason }, _, _) => applied(clause, Judgement::broken(reason.clone())),
@@ -163,6 +163,8 @@ fn row(planned: &Planned, judgement: Option<&Judgement>, by: Option<&Observation
     };
     // A test that was cut off might have decided: no statement stands in for it.
     let cut = planned.fate == Fate::Tested && !heard && verdict == Verdict::Inconclusive;
+    // Nor for one that could decide and that nobody wanted to run.
+    let cut = cut || (matches!(planned.fate, Fate::LeftOut(_)) && clause.how != How::Attested);
     // What the target file itself decides is no matter of a statement.
     let attestable = (clause.attestable || clause.how == How::Attested) && !matches!(planned.fate, Fate::Declared { .. });
     let statement = seen.attest.get(&clause.id).or_else(|| seen.attest.get(clause.base()));
@@ -227,7 +229,8 @@ fn worst(verdicts: &[Verdict]) -> Option<Verdict> {
     verdicts.iter().filter(applies).min().or_else(|| verdicts.iter().min()).copied()
 }
 
-/// The verdict of each level and role of the plan, included levels first. A failure that the baseline knows does not count.
+/// The verdict of each level and role of the plan, included levels first. A failure that the baseline knows counts here: only the exit code
+/// forgives it.
 pub fn levels(plan: &Plan, rows: &[ClauseRow]) -> Vec<LevelRow> {
     let mut out = Vec::new();
     for &role in &plan.roles {
@@ -249,7 +252,7 @@ pub fn levels(plan: &Plan, rows: &[ClauseRow]) -> Vec<LevelRow> {
 
 fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     let gating = || rows.iter().filter(|row| row.gates());
-    if gating().any(|row| row.verdict == Verdict::Fail && row.baseline.is_none()) {
+    if gating().any(|row| row.verdict == Verdict::Fail) {
         return LevelVerdict::NonConformant;
     }
     // A MUST that was met in a doubtful way is not met beyond doubt.
@@ -259,8 +262,12 @@ fn level_verdict(rows: &[&ClauseRow]) -> LevelVerdict {
     let executable = |row: &&&ClauseRow| suites::all().iter().any(|suite| suite.clauses().contains(&row.id));
     let requirements: std::collections::BTreeSet<&str> =
         gating().filter(executable).map(|row| row.requirement.as_str()).collect();
-    // Where every condition is absent, or a person has stated it, there was nothing to execute.
-    let settled = |row: &ClauseRow| matches!(row.verdict, Verdict::NotApplicable | Verdict::Attested);
+    // Where every condition is absent, or only a person can tell, there was nothing to execute.
+    let settled = |row: &ClauseRow| match row.verdict {
+        Verdict::NotApplicable => true,
+        Verdict::Attested => !executable(&&row),
+        _ => false,
+    };
     let of = |id: &str| gating().filter(|row| row.requirement == id).copied().collect::<Vec<_>>();
     let unexecuted = !gating().any(|row| executed(row))
         || requirements.iter().any(|id| !of(id).iter().any(|row| executed(row)) && !of(id).iter().all(|row| settled(row)));

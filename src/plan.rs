@@ -71,6 +71,8 @@ pub enum Fate {
     Statement,
     /// Something is not configured or was not asked for; the reason names it.
     NotRun(String),
+    /// Whoever started the run did not want it; the reason names the option.
+    LeftOut(String),
     /// Its condition is absent at this target; the reason names it.
     NotApplicable(String),
     /// The target file alone decides it.
@@ -202,16 +204,16 @@ fn delivery_declared(bindings: &[String]) -> Fate {
 fn fate(clause: &Clause, target: &Target, ask: &Ask) -> Fate {
     let suite = suites::all().iter().find(|suite| suite.clauses().contains(&clause.id));
     if !ask.bindings.is_empty() && !ask.bindings.contains(&clause.binding) {
-        return Fate::NotRun(format!("binding {} was left out by --binding", clause.binding));
+        return Fate::LeftOut(format!("binding {} was left out by --binding", clause.binding));
     }
     if !ask.clauses.is_empty() && !ask.clauses.iter().any(|pattern| matches(pattern, clause)) {
-        return Fate::NotRun("left out by --clause".into());
+        return Fate::LeftOut("left out by --clause".into());
     }
     if !ask.scenarios.is_empty() && !suite.is_some_and(|suite| ask.scenarios.iter().any(|pattern| glob(pattern, suite.id()))) {
-        return Fate::NotRun("left out by --scenario".into());
+        return Fate::LeftOut("left out by --scenario".into());
     }
     if ask.fast && clause.wait_s > 0 {
-        return Fate::NotRun(format!("left out by --fast: it waits {} s", clause.wait_s));
+        return Fate::LeftOut(format!("left out by --fast: it waits {} s", clause.wait_s));
     }
     let declared = &target.target.bindings;
     if clause.id == DELIVERY_DECLARED {

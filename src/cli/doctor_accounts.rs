@@ -43,7 +43,7 @@ pub async fn accounts(loaded: &Loaded, catalogue: &Catalogue, findings: &mut Fin
         published_keys(target, &network, findings).await;
     }
     unconfigured(target, catalogue, findings);
-    left_over(loaded, Path::new("reports/runs"), findings);
+    left_over(loaded, Path::new("reports"), findings);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::embed::{Materials, Peers, embed};
 use crate::error::{Error, exit};
 use crate::model::report::{ClauseRow, Report};
 use crate::model::{FaultClass, Level, LevelVerdict, Role, Verdict};
-use crate::plan::{Ask, Plan, Profile};
+use crate::plan::{Ask, Fate, Plan, Profile};
 use crate::report::terminal::View;
 use crate::report::{Format, live, terminal, write_run};
 use crate::run::{Finished, run as play};
@@ -61,7 +61,7 @@ pub struct RunArgs {
     /// Scenarios at a time
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Folder for the reports [default: reports/runs/RUN-ID]
+    /// Folder for the reports [default: reports/RUN-ID]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Further formats to write. Repeatable
@@ -225,7 +225,7 @@ struct OutDir(Option<PathBuf>);
 
 impl OutDir {
     fn prepare(asked: Option<PathBuf>) -> Result<Self, Error> {
-        let base = asked.clone().unwrap_or_else(|| PathBuf::from("reports/runs"));
+        let base = asked.clone().unwrap_or_else(|| PathBuf::from("reports"));
         let probe = base.join(".ipsie-conform-probe");
         std::fs::create_dir_all(&base)
             .and_then(|()| std::fs::write(&probe, b"probe"))
@@ -236,16 +236,20 @@ impl OutDir {
                     "Give another folder with --out, or free some space.",
                 )
             })?;
+        // Of an earlier run in the same folder: what reads them after this one must not take them for its own.
+        for stale in Format::value_variants().iter().map(|format| format.file_name()).filter(|_| asked.is_some()) {
+            let _ = std::fs::remove_file(base.join(stale));
+        }
         Ok(OutDir(asked))
     }
 
     /// The folder that the runs' own folders stand in.
     fn base(&self) -> &Path {
-        self.0.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("reports/runs"))
+        self.0.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("reports"))
     }
 
     fn path(&self, run_id: &str) -> PathBuf {
-        self.0.clone().unwrap_or_else(|| Path::new("reports/runs").join(run_id))
+        self.0.clone().unwrap_or_else(|| Path::new("reports").join(run_id))
     }
 }
 
@@ -309,7 +313,9 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
         (None, true) => about.levels.clone(),
         (None, false) => args.level.clone(),
     };
-    let roles: Vec<Role> = if args.role.is_empty() { about.roles.clone() } else { args.role.clone() };
+    let mut roles: Vec<Role> = if args.role.is_empty() { about.roles.clone() } else { args.role.clone() };
+    roles.sort_unstable();
+    roles.dedup();
     for &role in &roles {
         if !about.roles.contains(&role) {
             return Err(Error::usage(
@@ -354,5 +360,12 @@ fn plan(args: &RunArgs, catalogue: &Catalogue, setting: &Setting) -> Result<Plan
         fast: setting.fast,
         profile,
     };
-    Ok(Plan::make(catalogue, &setting.target, &ask))
+    let plan = Plan::make(catalogue, &setting.target, &ask);
+    if plan.clauses.iter().all(|planned| matches!(planned.fate, Fate::LeftOut(_))) {
+        return Err(Error::usage(
+            "nothing is left to test",
+            "Loosen --role, --binding, --clause, --scenario or --fast, and see target.roles and target.levels of the target file.",
+        ));
+    }
+    Ok(plan)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
+use super::filter::known_patterns;
 use super::shared::{catalogue, stdout_style};
 use crate::catalogue::glob;
 use crate::error::{Error, exit};
@@ -37,6 +38,7 @@ pub enum SelftestFormat {
 /// A peer could not be started.
 pub async fn selftest(args: SelftestArgs, profiles: Option<&Path>) -> Result<u8, Error> {
     let catalogue = catalogue(profiles)?;
+    known_patterns(&catalogue, &args.clause, &[], &[])?;
     let wanted = |id: &str| {
         let slug = id.rsplit('.').next().unwrap_or(id);
         let named = || args.clause.iter().any(|pattern| glob(pattern, id) || glob(pattern, slug));

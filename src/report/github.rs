@@ -33,7 +33,7 @@ pub fn write(report: &Report) -> String {
             LevelVerdict::Incomplete => "warning",
         };
         let embedded = if report.target.embedded { format!("; {EMBEDDED}") } else { String::new() };
-        let text = format!("{} {}: {}{embedded}", level_title(row), row.verdict.word(), counts(&row.counts));
+        let text = format!("{} {}: {}{embedded}", level_title(report, row), row.verdict.word(), counts(&row.counts));
         let _ = writeln!(out, "::{command} title=IPSIE {}::{}", row.level, data(&text));
     }
     out

@@ -31,7 +31,14 @@ fn head(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "| Level | Verdict | Clauses |\n| --- | --- | --- |")?;
     for row in &report.levels {
-        writeln!(out, "| {} | {} **{}** | {} |", level_title(row), sign(row.verdict), row.verdict.word(), counts(&row.counts))?;
+        writeln!(
+            out,
+            "| {} | {} **{}** | {} |",
+            level_title(report, row),
+            sign(row.verdict),
+            row.verdict.word(),
+            counts(&row.counts)
+        )?;
     }
     let run = &report.run;
     writeln!(

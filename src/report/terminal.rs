@@ -139,7 +139,7 @@ impl Page<'_> {
         let (report, run) = (self.report, &self.report.run);
         for row in &report.levels {
             let verdict = row.verdict.word().to_uppercase();
-            writeln!(out, "{}  {}", self.bold(&level_title(row)), self.paint(&verdict, level_tint(row.verdict)))?;
+            writeln!(out, "{}  {}", self.bold(&level_title(report, row)), self.paint(&verdict, level_tint(row.verdict)))?;
             self.text(out, &counts(&row.counts), 2)?;
         }
         self.text(out, &format!("judged by edition {}", one_line(&report.catalogue.edition)), 2)?;

@@ -129,14 +129,16 @@ pub fn many(count: usize, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
-/// `SL1 Identity Service`.
-pub fn level_title(row: &LevelRow) -> String {
-    format!("{} {}", row.level, row.role.title())
+/// `SL1 Identity Service`, or with the profile that was judged by in place of the level.
+pub fn level_title(report: &Report, row: &LevelRow) -> String {
+    let profile = report.catalogue.profile.as_ref().map_or(String::new(), |name| format!(", profile {name} only"));
+    format!("{} {}{profile}", row.level, row.role.title())
 }
 
 /// The levels of the run in words: `SL1 idp, SL1 app`.
 pub fn levels(report: &Report) -> String {
-    report.levels.iter().map(|row| format!("{} {}", row.level, row.role)).collect::<Vec<_>>().join(", ")
+    let levels = report.levels.iter().map(|row| format!("{} {}", row.level, row.role)).collect::<Vec<_>>().join(", ");
+    report.catalogue.profile.as_ref().map_or(levels.clone(), |name| format!("{name} ({levels})"))
 }
 
 /// A time span for people: `850 ms`, `12.3 s`, `2 min 05 s`.

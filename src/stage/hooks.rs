@@ -30,14 +30,16 @@ pub struct HookAnswer {
     pub done: bool,
     /// Standard output or response body; where a command failed without a word, its error output.
     pub text: String,
+    /// The same without secrets.
+    shown: String,
     /// The recorded call.
     pub exchange: ExchangeId,
 }
 
 impl HookAnswer {
-    /// What it said, short and in one line, for a reason.
+    /// What it said without secrets, short and in one line, for a reason.
     pub fn said(&self) -> String {
-        let line: String = self.text.chars().map(|one| if one.is_control() { ' ' } else { one }).take(SAID).collect();
+        let line: String = self.shown.chars().map(|one| if one.is_control() { ' ' } else { one }).take(SAID).collect();
         match line.trim() {
             "" => "it said nothing".into(),
             said => said.to_owned(),
@@ -244,7 +246,7 @@ impl Stage {
             response: Raw { headers: Vec::new(), body: Some(output.stdout) },
             fault: None,
         });
-        Ok(HookAnswer { done: output.status.success(), text: text.trim().to_owned(), exchange })
+        Ok(self.answered(output.status.success(), &text, exchange))
     }
 
     async fn call(&self, step: &str, call: &HookCall, fill: &(dyn Fn(&str) -> String + Sync)) -> Result<HookAnswer, Obstacle> {
@@ -266,11 +268,12 @@ impl Stage {
             ask = ask.header("authorization", format!("Bearer {token}"));
         }
         let reply = self.world.http.call_hook(self.scenario, step, &ask).await?;
-        Ok(HookAnswer {
-            done: (200..300).contains(&reply.status),
-            text: String::from_utf8_lossy(&reply.body).trim().to_owned(),
-            exchange: reply.exchange,
-        })
+        Ok(self.answered((200..300).contains(&reply.status), &String::from_utf8_lossy(&reply.body), reply.exchange))
+    }
+
+    fn answered(&self, done: bool, text: &str, exchange: ExchangeId) -> HookAnswer {
+        let text = text.trim().to_owned();
+        HookAnswer { done, shown: self.world.recorder.redactor.body("", &text), text, exchange }
     }
 
     async fn ask_operator(&self, step: &str, prompt: String, limit: Duration) -> Result<HookAnswer, Obstacle> {
@@ -304,7 +307,7 @@ impl Stage {
             response: Raw { headers: Vec::new(), body: Some(answer.clone().into_bytes()) },
             fault: None,
         });
-        Ok(HookAnswer { done, text: answer.trim().to_owned(), exchange })
+        Ok(self.answered(done, &answer, exchange))
     }
 }
 

@@ -184,7 +184,7 @@ async fn lifetimes(stage: &Stage, seen: &mut Seen) -> Result<(), Obstacle> {
         let answer = stage.hook("set-session-lifetime", &[("seconds", &seconds.to_string())]).await?;
         if !answer.done {
             return Err(Obstacle::config(
-                format!("hook set-session-lifetime did not succeed: {}", answer.text),
+                format!("hook set-session-lifetime did not succeed: {}", answer.said()),
                 "Mend the hook.",
             ));
         }

@@ -81,7 +81,7 @@ fn init_without_a_token_prefers_signed_jwts_and_says_what_was_not_read() {
     assert!(!doctor.all().contains("--sweep"));
     // A killed run of the same file leaves its list.
     let loaded = load(&served.home().join("op/target.toml"), &Catalogue::embedded().unwrap()).unwrap();
-    let path = Journal::path(&served.home().join("reports/runs"), &loaded.target);
+    let path = Journal::path(&served.home().join("reports"), &loaded.target);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     Journal::new(Some(path)).add(&Entry::Scim { place: "/Users".into(), id: "1".into(), name: "a".into(), second: false });
     cli_in(served.home(), &["doctor", "--target", "op/target.toml"]).has(0, &["left 1 thing", "run --sweep"]);

@@ -136,7 +136,7 @@ impl Page {
                 .levels
                 .iter()
                 .map(|row| LevelView {
-                    title: level_title(row),
+                    title: level_title(report, row),
                     word: row.verdict.word(),
                     glyph: level_glyph(row.verdict),
                     counts: counts(&row.counts),

@@ -241,7 +241,7 @@ async fn revoke(stage: &Stage, sent: &mut Sent, session: Option<&mut Session>) -
     ];
     let answer = stage.hook("revoke-user-sessions", &values).await?;
     if !answer.done {
-        return Err(Obstacle::config(format!("hook revoke-user-sessions did not succeed: {}", answer.text), "Mend the hook."));
+        return Err(Obstacle::config(format!("hook revoke-user-sessions did not succeed: {}", answer.said()), "Mend the hook."));
     }
     let revoked = Instant::now();
     if let Some(session) = session {
