@@ -80,7 +80,8 @@ impl Rule {
             }
             Rule::Calibrated(signs) => {
                 signs.place.as_ref().is_none_or(|known| *known == place(&landing.url))
-                    && signs.status.is_none_or(|status| landing.status == status)
+                    // Where the status does not tell the two apart, an error page still belongs to nobody.
+                    && signs.status.map_or(landing.status < 400, |status| landing.status == status)
                     && !(signs.no_password_field && landing.fields.iter().any(|field| field.kind == "password"))
             }
         }
@@ -170,8 +171,9 @@ impl Look {
     /// What a landing on a page of the application shows.
     pub fn at(landing: &Landing, rule: &Rule, issuer: &str) -> Self {
         let at_provider = same_origin(&landing.url, issuer);
+        let unreachable = landing.error.clone().filter(|error| !loops(error)).or_else(|| busy(landing));
         Look {
-            signed_in: !at_provider && rule.holds(landing),
+            signed_in: !at_provider && unreachable.is_none() && rule.holds(landing),
             account: None,
             stranger: landing.html.contains(crate::counterpart::provider::FOREIGN_SUB)
                 || landing.html.contains(crate::counterpart::provider::FOREIGN_NAME)
@@ -179,7 +181,7 @@ impl Look {
             place: place(&landing.url),
             status: landing.status,
             at_provider,
-            unreachable: landing.error.clone().filter(|error| !loops(error)).or_else(|| busy(landing)),
+            unreachable,
             cites: landing.hops.iter().rev().take(4).rev().map(|hop| hop.exchange.clone()).collect(),
         }
     }
@@ -244,6 +246,18 @@ mod tests {
         assert!(callback(429).is_some_and(|why| why.contains("network.rate")));
         // What fails because the provider misbehaves is the application's answer.
         assert!(callback(502).is_none() && callback(400).is_none());
+    }
+
+    #[test]
+    fn an_error_page_at_the_place_of_a_session_is_none() {
+        let anonymous = landing("https://op.test/sign-in", 200, "");
+        let rule = Rule::calibrate(&anonymous, &landing("https://app.test/protected", 200, "")).unwrap();
+        let at = |status| Look::at(&landing("https://app.test/protected", status, ""), &rule, "https://op.test");
+        assert!(at(200).signed_in);
+        for status in [401, 403, 500] {
+            assert!(!at(status).signed_in && at(status).unreachable.is_none(), "{status}");
+        }
+        assert!(!at(429).signed_in && at(429).unreachable.is_some());
     }
 
     #[test]

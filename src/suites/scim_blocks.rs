@@ -160,7 +160,8 @@ pub async fn end_access(stage: &Stage, id: &str) -> Result<(Option<Ended>, Vec<A
     }
     answers.push(stage.scim_send("the user is deleted", Call::delete(&path)).await?);
     let seen = read(stage, "is the user deleted?", &path).await?;
-    let works = seen.status == 404;
+    // Some keep the record of who was deleted, inactive.
+    let works = matches!(seen.status, 404 | 410) || is_active(&seen) == Some(false);
     answers.push(seen);
     Ok((works.then_some(Ended::Delete), answers))
 }

@@ -97,6 +97,7 @@ impl Scenario for Roles {
     const ID: &'static str = "scim-roles";
     const TITLE: &'static str = "reads the application's roles and assigns them by SCIM";
     const BROWSER: bool = false;
+    const WAITS_S: u64 = NEW_ROLE_S;
     const CHECKS: &'static [Check<Seen>] = &[
         Check::new("al3.app.roles-exposed", checks::roles_are_exposed),
         Check::new("al3.app.role-identifiers", checks::roles_have_identifiers),

@@ -74,6 +74,7 @@ impl Scenario for Tokens {
     const ID: &'static str = "scim-token";
     const TITLE: &'static str = "asks for SCIM access tokens in good and bad ways, and looks what they open";
     const BROWSER: bool = false;
+    const WAITS_S: u64 = LONGEST_S + SKEW_S;
     const CHECKS: &'static [Check<Seen>] = checks::CHECKS;
 
     async fn play(stage: &Stage) -> Result<Seen, Obstacle> {

@@ -191,7 +191,17 @@ fn pkcs1(pkcs8: &[u8]) -> Option<&[u8]> {
 
 /// A JWT with `alg` none and an empty signature: what must never be accepted.
 pub fn unsigned(claims: &Value) -> String {
-    format!("{}.{}.", b64(r#"{"alg":"none"}"#), b64(claims.to_string()))
+    unsigned_with(&Value::Null, claims)
+}
+
+/// The same with the other members of a good header, so that nothing but the missing signature is wrong.
+pub fn unsigned_with(header: &Value, claims: &Value) -> String {
+    let mut full = serde_json::json!({"alg": "none"});
+    for (name, value) in header.as_object().into_iter().flatten() {
+        full[name] = value.clone();
+    }
+    full["alg"] = "none".into();
+    format!("{}.{}.", b64(full.to_string()), b64(claims.to_string()))
 }
 
 /// A JWT signed with HMAC-SHA256 under any bytes, e.g. somebody's public key in PEM (algorithm confusion, RFC 8725 2.1).

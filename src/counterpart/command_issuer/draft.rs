@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Sender, Subject};
 use crate::stage::http::Ask;
-use crate::wire::jose::{SigningKey, hmac_signed, random, to_pem, unsigned};
+use crate::wire::jose::{SigningKey, hmac_signed, random, to_pem, unsigned_with};
 use crate::wire::spki::spki_der;
 
 /// The event that makes a JWT a logout token (Back-Channel Logout 1.0, 2.4).
@@ -148,7 +148,11 @@ impl Draft {
                 },
             ),
             Seal::Stranger => sender.stranger.1.sign(&self.header, &self.claims),
-            Seal::None => unsigned(&self.claims),
+            Seal::None => {
+                let mut header = self.header.clone();
+                header["kid"] = key.kid.as_str().into();
+                unsigned_with(&header, &self.claims)
+            }
             Seal::ClientSecret => {
                 hmac_signed(&self.hmac_header(), &self.claims, sender.client_secret.unwrap_or_default().as_bytes())
             }

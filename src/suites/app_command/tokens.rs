@@ -11,6 +11,7 @@ use crate::stage::http::Ask;
 use crate::stage::oracle::element_text;
 use crate::stage::visitor::Visitor;
 use crate::suite::Obstacle;
+use crate::wire::jose::random;
 
 /// So long an access token may live on; the bound is the suite's.
 pub const ACCESS_BOUND: Duration = Duration::from_secs(60);
@@ -30,6 +31,9 @@ pub struct TokensSeen {
     pub obtained: bool,
     /// It handed out a refresh token too.
     pub refreshable: bool,
+    /// An API call with a token that nobody issued.
+    #[serde(default)]
+    pub invented: Option<Answer>,
     /// The API call before the command.
     pub before: Option<Answer>,
     /// The refresh before the command.
@@ -121,6 +125,8 @@ pub async fn before(stage: &Stage, visitor: &Visitor, declared: &AppTokens) -> R
             tokens = Tokens { refresh: fresh.refresh.or(tokens.refresh), access: fresh.access };
         }
     }
+    let nobodys = Tokens { access: random(32), refresh: None };
+    seen.invented = Some(call(stage, declared, &nobodys, "with a token that nobody issued").await);
     let answer = call(stage, declared, &tokens, "before the command").await;
     stage.control(answer.accepted());
     seen.before = Some(answer);

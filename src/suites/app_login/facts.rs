@@ -198,7 +198,9 @@ pub fn gather(stage: &Stage, app: &AppWorld, logins: Vec<Attempt>) -> Seen {
     }
     for fetch in log.fetches.iter().filter(|fetch| fetch.what == Fetched::Pushed) {
         let when = jiff::Timestamp::now().as_second();
-        assertions.extend(fetch.auth.iter().flat_map(|auth| assertion(auth, &fetch.exchange, 0, when, &client_ids)));
+        // The paths of the second issuer's endpoints carry its number.
+        let issuer = usize::from(fetch.path.ends_with("1/pushed"));
+        assertions.extend(fetch.auth.iter().flat_map(|auth| assertion(auth, &fetch.exchange, issuer, when, &client_ids)));
     }
     let connections = app.provider.back.connections();
     let mut hellos: Vec<HelloFacts> = Vec::new();

@@ -129,6 +129,9 @@ pub fn the_new_assertion_governs(seen: &Seen) -> Judgement {
     let held = |judgement: Judgement| if seen.after { judgement } else { Judgement::undecided(NO_CONTROL) };
     if !second.by_refresh && !course.login.signed_in() {
         let why = format!("a login after the end of the session gives none: {}", course.login.describe());
+        if !course.login.refused() || course.login.requests == 0 {
+            return Judgement::undecided(why).cite(&course.login.cites);
+        }
         return held(Judgement::broken(why)).cite(&course.login.cites);
     }
     if let Some(ended) = course.ended().filter(|ended| ended.seen_s < course.expiry_s)

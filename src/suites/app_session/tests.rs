@@ -155,7 +155,9 @@ fn the_new_session_lives_and_ends_by_the_new_assertion() {
     let with = |course| Seen { second: Some(Second { life_s: 30, by_refresh: false, course }), ..good() };
     assert_eq!(the_new_assertion_governs(&with(course(30.0, &[(10.0, false)]))).call, Call::Broken);
     assert_eq!(the_new_assertion_governs(&with(course(30.0, &[(10.0, true), (31.0, true), (45.1, true)]))).call, Call::Broken);
-    let refused = Course { login: Attempt::default(), ..course(30.0, &[]) };
+    let refused = Course { login: Attempt { answered: true, requests: 1, ..Attempt::default() }, ..course(30.0, &[]) };
+    let untried = Course { login: Attempt::default(), ..course(30.0, &[]) };
+    assert_eq!(the_new_assertion_governs(&with(untried)).call, Call::Undecided);
     assert_eq!(the_new_assertion_governs(&with(refused.clone())).call, Call::Broken);
     assert_eq!(the_new_assertion_governs(&Seen { after: false, ..with(refused) }).call, Call::Undecided);
 }

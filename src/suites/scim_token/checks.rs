@@ -84,7 +84,9 @@ fn tokens_end(seen: &Seen) -> Judgement {
             Some(expiry) => match (expiry.life_s, &expiry.after) {
                 (None, _) => Judgement::broken("expires_in is absent: nobody knows whether the token ends"),
                 (Some(life), None) if life > DAY_S => Judgement::broken(format!("a token lives {life} s, more than a day")),
-                (Some(life), None) => Judgement::pass(format!("tokens live {life} s (their end was not waited for)")),
+                (Some(life), None) => {
+                    Judgement::undecided(format!("tokens live {life} s: too long to wait and see whether they are refused then"))
+                }
                 (Some(life), Some(after)) if after.ok() => {
                     Judgement::broken(format!("a token is still taken after the {life} s of expires_in")).cite(&at(after))
                 }
