@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use miette::NamedSource;
+use regex::{Captures, Regex};
 
 use crate::catalogue::{Catalogue, nearest};
 use crate::error::{Error, FileFault};
@@ -38,7 +39,7 @@ impl Source<'_> {
         Error::from(Box::new(FileFault {
             message: format!("{}{}: {}", self.path.display(), place.unwrap_or_default(), message.into()),
             help: help.into(),
-            source_code: NamedSource::new(self.path.display().to_string(), self.text.clone()).with_language("toml"),
+            source_code: NamedSource::new(self.path.display().to_string(), masked(&self.text).0).with_language("toml"),
             at: at.map(|at| (at.start, at.end.saturating_sub(at.start)).into()),
         }))
     }
@@ -86,13 +87,35 @@ pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Loaded, Error> {
     Ok(Loaded { target, secrets, digest })
 }
 
+/// The text with asterisks in place of what stands at a key that speaks of a secret, also a misspelt one: messages show lines of the file.
+/// Every place stays where it is. And the values that were masked.
+fn masked(text: &str) -> (String, Vec<String>) {
+    let secret = r#"(?i)([\w-]*(?:pass|pwd|secret|token|otp|bearer)[\w-]*"?\s*=\s*)("[^"\n]*"?|'[^'\n]*'?|[^\s,}\]\[{]+)"#;
+    // The expression is right: its tests use it.
+    let Ok(secret) = Regex::new(secret) else { return (String::new(), Vec::new()) };
+    let mut values = Vec::new();
+    let shown = secret.replace_all(text, |found: &Captures<'_>| {
+        let value = found[2].trim_matches(['"', '\'']);
+        // A reference to a secret is none.
+        if ["env:", "file:"].iter().any(|kind| value.starts_with(kind)) {
+            return found[0].to_owned();
+        }
+        values.push(value.to_owned());
+        format!("{}{}", &found[1], "*".repeat(found[2].len()))
+    });
+    (shown.into_owned(), values)
+}
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unreadable(source: &Source<'_>, error: &toml::de::Error) -> Error {
-    let message = error.message().to_owned();
+    let mut message = error.message().to_owned();
+    for value in masked(&source.text).1.iter().filter(|value| value.len() >= 4) {
+        message = message.replace(value.as_str(), "***");
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     if message.starts_with("unknown field") || message.starts_with("unknown variant") {
         let wrong = quoted.next().unwrap_or_default().to_owned();
@@ -171,6 +194,10 @@ fn check(source: &Source<'_>, target: &Target, catalogue: &Catalogue) -> Result<
                 format!("attest.\"{id}\": `{}` is not a date", statement.date),
                 "Write it as YYYY-MM-DD.",
             ));
+        }
+        if statement.by.trim().is_empty() || statement.statement.trim().is_empty() {
+            let help = "Write what is stated, and who says so: both stand in the report.";
+            return Err(source.fault(at, format!("attest.\"{id}\": `statement` and `by` must say something"), help));
         }
     }
     if let Some(edition) = &target.run.edition

@@ -33,6 +33,13 @@ fn mistakes_in_the_target_file_are_told_with_line_and_nearest_key() {
     let told = run("[idp]\nissuer = \"https://op.example\"\n[[idp.users]]\nname = \"a\"\npassword = \"hunter22\"\n");
     told.has(2, &["never as its value"]);
     assert!(!told.all().contains("hunter22"));
+    for line in ["passwrd = \"hunter22\"", "password = 22334455", "password = \"hunter22"] {
+        let told = run(&format!("[idp]\nissuer = \"https://op.example\"\n[[idp.users]]\nname = \"a\"\n{line}\n"));
+        told.has(2, &["t.toml:5"]);
+        assert!(!told.all().contains("hunter22") && !told.all().contains("22334455"), "{}", told.all());
+    }
+    run("[idp]\nissuer = \"https://op.example\"\n[attest.\"sl1.idp.federation-hint\"]\nstatement=\"so\"\nby=\" \"\ndate=\"2026-01-01\"\n")
+        .has(2, &["`statement` and `by` must say something"]);
     assert!(!dir.path().join("reports").exists(), "nothing is written for a wrong file");
 }
 

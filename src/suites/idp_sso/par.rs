@@ -159,7 +159,12 @@ fn pushed_requests_obey_the_same_rules(seen: &Seen) -> Judgement {
             found.broken(format!("{}: {how}", push.what), &push.cites.iter().rev().take(1).cloned().collect::<Vec<_>>());
         } else if !seen.held {
             found.undecided(NO_CONTROL, &push.cites);
-        } else if end.is_some_and(AuthzSeen::refused) || (end.is_none() && (400..500).contains(&push.status) && !push.request_uri)
+        } else if end.is_some_and(AuthzSeen::refused)
+            || (end.is_none()
+                && (400..500).contains(&push.status)
+                // A limit or a time-out refuses nothing.
+                && !matches!(push.status, 408 | 425 | 429)
+                && !push.request_uri)
         {
             found.saw(&push.cites);
         } else {
