@@ -321,6 +321,12 @@ mod tests {
         assert_eq!(verdict(None, Err(FaultClass::Target), true), Verdict::Inconclusive);
         assert_eq!(verdict(None, Err(FaultClass::Target), false), Verdict::Fail);
         assert_eq!(verdict(Some(&Judgement::broken("seen")), Ok(Value::Null), true), Verdict::Fail);
+        // A test that nobody wanted to run is not replaced either.
+        let left_out = Planned { fate: Fate::LeftOut("left out by --fast".into()), ..planned.clone() };
+        let statement = Attestation { holds: true, statement: "so it is".into(), by: "me".into(), date: "2026-01-01".into() };
+        let attest = BTreeMap::from([(planned.clause.id.clone(), statement)]);
+        let seen = Observations { attest, ..Observations::default() };
+        assert_eq!(row(&left_out, None, None, &seen).verdict, Verdict::NotRun);
     }
 
     #[test]
@@ -367,6 +373,18 @@ mod tests {
         for open in [Verdict::Warning, Verdict::Inconclusive, Verdict::NotRun] {
             assert_eq!(with(open), LevelVerdict::Incomplete, "{open}");
         }
+    }
+
+    #[test]
+    fn a_known_failure_is_one_and_a_statement_alone_meets_no_requirement_that_a_test_could() {
+        let known =
+            ClauseRow { baseline: Some("known".into()), ..clause("pkce-required", "code", Strength::Must, Verdict::Fail) };
+        assert_eq!(level(&[known]), LevelVerdict::NonConformant);
+        let pass = clause("pkce-required", "code", Strength::Must, Verdict::Pass);
+        let stated = |id: &str| clause(id, "other", Strength::Must, Verdict::Attested);
+        assert_eq!(level(&[pass.clone(), stated("mfa-enforced")]), LevelVerdict::Incomplete);
+        // What only a person can tell needs no test.
+        assert_eq!(level(&[pass, stated("sub-never-reassigned")]), LevelVerdict::Conformant);
     }
 
     #[test]

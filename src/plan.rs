@@ -69,7 +69,7 @@ pub enum Fate {
     Tested,
     /// Only a statement of the operator can.
     Statement,
-    /// Something is not configured or was not asked for; the reason names it.
+    /// Something is not configured; the reason names it.
     NotRun(String),
     /// Whoever started the run did not want it; the reason names the option.
     LeftOut(String),

@@ -12,6 +12,7 @@ use crate::error::{Error, FileFault};
 use crate::model::Role;
 use crate::model::target::{App, ClientAuth, Step, Target};
 use crate::stage::hooks::ways;
+use crate::stage::redact::speaking;
 use crate::stage::secrets::Secrets;
 use crate::target_accounts;
 
@@ -90,18 +91,19 @@ pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Loaded, Error> {
 /// The text with asterisks in place of what stands at a key that speaks of a secret, also a misspelt one: messages show lines of the file.
 /// Every place stays where it is. And the values that were masked.
 fn masked(text: &str) -> (String, Vec<String>) {
-    let secret = r#"(?i)([\w-]*(?:pass|pwd|secret|token|otp|bearer)[\w-]*"?\s*=\s*)("[^"\n]*"?|'[^'\n]*'?|[^\s,}\]\[{]+)"#;
+    let pair = r#"([\w-]+)("?\s*=\s*)("[^"\n]*"?|'[^'\n]*'?|[^\s,}\]\[{]+)"#;
     // The expression is right: its tests use it.
-    let Ok(secret) = Regex::new(secret) else { return (String::new(), Vec::new()) };
+    let Ok(pair) = Regex::new(pair) else { return (String::new(), Vec::new()) };
     let mut values = Vec::new();
-    let shown = secret.replace_all(text, |found: &Captures<'_>| {
-        let value = found[2].trim_matches(['"', '\'']);
+    let shown = pair.replace_all(text, |found: &Captures<'_>| {
+        let (key, value) = (&found[1], found[3].trim_matches(['"', '\'']));
         // A reference to a secret is none.
-        if ["env:", "file:"].iter().any(|kind| value.starts_with(kind)) {
+        let reference = ["env:", "file:"].iter().any(|kind| value.starts_with(kind));
+        if reference || !(speaking(key) || ["pass", "bearer", "otp"].iter().any(|word| key.contains(word))) {
             return found[0].to_owned();
         }
         values.push(value.to_owned());
-        format!("{}{}", &found[1], "*".repeat(found[2].len()))
+        format!("{key}{}{}", &found[2], "*".repeat(found[3].len()))
     });
     (shown.into_owned(), values)
 }

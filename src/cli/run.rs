@@ -15,6 +15,7 @@ use crate::error::{Error, exit};
 use crate::model::report::{ClauseRow, Report};
 use crate::model::{FaultClass, Level, LevelVerdict, Role, Verdict};
 use crate::plan::{Ask, Fate, Plan, Profile};
+use crate::report::json::REPORT_FILE;
 use crate::report::terminal::View;
 use crate::report::{Format, live, terminal, write_run};
 use crate::run::{Finished, run as play};
@@ -175,13 +176,16 @@ async fn interrupted() {
     ctrl_c.await;
 }
 
+/// What a run writes besides `report.json`, whatever is asked for.
+const ALWAYS: [Format; 3] = [Format::Html, Format::Junit, Format::Markdown];
+
 /// Writes and prints; the answer is the exit code.
 fn conclude(args: &RunArgs, finished: &Finished, out: &OutDir, stale: &[String], allow_incomplete: bool) -> Result<u8, Error> {
     let report = &finished.report;
     let dir = out.path(&report.run.id);
     let observations =
         serde_json::to_value(&finished.observations).map_err(|error| Error::Suite { message: error.to_string() })?;
-    let mut formats = vec![Format::Html, Format::Junit, Format::Markdown];
+    let mut formats = ALWAYS.to_vec();
     formats.extend(args.format.iter().copied().filter(|format| !matches!(format, Format::Terminal)));
     formats.sort_unstable_by_key(|format| format.file_name());
     formats.dedup();
@@ -237,8 +241,10 @@ impl OutDir {
                 )
             })?;
         // Of an earlier run in the same folder: what reads them after this one must not take them for its own.
-        for stale in Format::value_variants().iter().map(|format| format.file_name()).filter(|_| asked.is_some()) {
-            let _ = std::fs::remove_file(base.join(stale));
+        if asked.is_some() {
+            for stale in ALWAYS.iter().map(|format| format.file_name()).chain([REPORT_FILE]) {
+                let _ = std::fs::remove_file(base.join(stale));
+            }
         }
         Ok(OutDir(asked))
     }

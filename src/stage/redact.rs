@@ -224,7 +224,7 @@ fn sensitive(name: &str) -> bool {
 
 /// Names that say themselves that they hold a secret, in whatever spelling: `sessionToken`, `client-secret`, `pwd`. Metadata members
 /// such as `token_endpoint` only speak of one.
-fn speaking(name: &str) -> bool {
+pub(crate) fn speaking(name: &str) -> bool {
     let bare: String = name.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
     let about = ["supported", "endpoint", "type", "alg", "expiresin", "required"].iter().any(|end| bare.ends_with(end));
     let holds = ["password", "passwd", "passcode", "secret", "apikey"].iter().any(|word| bare.contains(word));

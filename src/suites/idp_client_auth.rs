@@ -14,6 +14,7 @@ use crate::stage::Stage;
 use crate::stage::http::Ask;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::wire::jose::{SigningKey, hmac_signed, to_pem, unsigned};
+use crate::wire::seen::limited;
 use crate::wire::spki::spki_der;
 
 /// Sends assertions that differ in one thing each.
@@ -210,7 +211,8 @@ async fn push(stage: &Stage, endpoint: &str, assertion: String, what: &str) -> R
 /// An answer about the code: the client got through. A rate limit, a gateway or a refused client never looks like this.
 fn about_the_code(answer: &Answer) -> bool {
     (400..500).contains(&answer.status)
-        && !matches!(answer.status, 401 | 403 | 408 | 425 | 429)
+        && !matches!(answer.status, 401 | 403)
+        && !limited(answer.status)
         && answer.error.as_deref().is_some_and(|error| error != "invalid_client")
 }
 
@@ -238,7 +240,7 @@ fn authenticated(answer: &Answer, seen: &Seen) -> bool {
 fn turned_away(answer: &Answer, seen: &Seen) -> bool {
     let as_client = matches!(answer.error.as_deref(), Some("invalid_client" | "invalid_request" | "unauthorized_client"))
         || same(answer, &seen.foreign_key);
-    !answer.tokens && (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 425 | 429) && as_client
+    !answer.tokens && (400..500).contains(&answer.status) && !limited(answer.status) && as_client
 }
 
 const BLUNT: &str = "good and foreign assertions get the same answer, so the answers tell nothing about client authentication";

@@ -53,13 +53,18 @@ pub struct AuthzSeen {
     pub cites: Vec<ExchangeId>,
 }
 
+/// A time-out or a limit (RFC 9110 15.5.9, RFC 8470 5.2, RFC 6585 4): whoever answers so has refused nothing.
+pub fn limited(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429)
+}
+
 impl AuthzSeen {
     /// AUTHZ-REFUSED: no code, no token, and an error at the registered redirect URI or a page of the identity service. A page
     /// of a gateway, a rate limit or a crash refuses nothing.
     pub fn refused(&self) -> bool {
         let answered = match self.outcome {
             Outcome::Error => !self.out_of_order(),
-            Outcome::Page => (200..500).contains(&self.status) && !matches!(self.status, 204 | 408 | 425 | 429),
+            Outcome::Page => (200..500).contains(&self.status) && self.status != 204 && !limited(self.status),
             _ => false,
         };
         answered && self.front_channel.is_empty()
@@ -141,7 +146,7 @@ impl TokenSeen {
 
     /// TOKEN-REFUSED: 4xx and no token in the body. A rate limit or a time-out refuses nothing.
     pub fn refused(&self) -> bool {
-        (400..500).contains(&self.status) && !matches!(self.status, 408 | 425 | 429) && self.tokens.is_empty()
+        (400..500).contains(&self.status) && !limited(self.status) && self.tokens.is_empty()
     }
 
     /// The client itself was turned away, so that nothing is said of what it sent.

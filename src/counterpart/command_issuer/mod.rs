@@ -24,6 +24,7 @@ use crate::model::ExchangeId;
 use crate::stage::Stage;
 use crate::stage::http::Ask;
 use crate::wire::jose::SigningKey;
+use crate::wire::seen::limited;
 
 /// Who speaks: the provider that the suite plays, as the application knows it.
 #[derive(Clone, Debug)]
@@ -108,12 +109,12 @@ impl Answer {
 
     /// The application refuses the message itself. A rate limit or a time-out refuses nothing.
     pub fn refused(&self) -> bool {
-        (400..500).contains(&self.status) && !matches!(self.status, 408 | 425 | 429)
+        (400..500).contains(&self.status) && !limited(self.status)
     }
 
     /// The answer says nothing about the message: none came, or the application cannot answer at the moment.
     pub fn silent(&self) -> bool {
-        self.status == 0 || matches!(self.status, 408 | 425 | 429 | 502 | 503 | 504)
+        self.status == 0 || limited(self.status) || matches!(self.status, 502..=504)
     }
 
     /// The answer must not be stored by a cache.

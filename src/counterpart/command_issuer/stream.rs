@@ -7,6 +7,7 @@ use super::{Draft, Sender, draft};
 use crate::model::ExchangeId;
 use crate::stage::Stage;
 use crate::stage::http::Ask;
+use crate::wire::seen::limited;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Streamed {
 
     /// The answer says nothing about the command: none came, or the application cannot answer at the moment.
     pub fn silent(&self) -> bool {
-        self.status == 0 || matches!(self.status, 408 | 425 | 429 | 502 | 503 | 504)
+        self.status == 0 || limited(self.status) || matches!(self.status, 502..=504)
     }
 
     /// The `account-state` events.

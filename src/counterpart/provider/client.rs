@@ -88,8 +88,14 @@ pub(super) fn pushed(shared: &Shared, which: usize, request: &In<'_>, raw: &Requ
     };
     let exchange = handle::record(shared, &Record { context: None, step: "pushed authorization request" }, raw, &reply);
     let path = shared.back_path(which, "pushed");
-    let fetch =
-        Fetch { what: Fetched::Pushed, at: Instant::now(), method: request.method().into(), path, auth: Some(auth), exchange };
+    let fetch = Fetch {
+        what: Fetched::Pushed(which),
+        at: Instant::now(),
+        method: request.method().into(),
+        path,
+        auth: Some(auth),
+        exchange,
+    };
     shared.state().log_mut().fetches.push(fetch);
     reply.template()
 }

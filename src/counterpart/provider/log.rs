@@ -214,8 +214,8 @@ pub enum Fetched {
     Metadata(usize),
     /// The JWK Set.
     Jwks,
-    /// A pushed authorization request.
-    Pushed,
+    /// A pushed authorization request, to the main issuer (0) or the second (1).
+    Pushed(usize),
     /// The end session endpoint.
     EndSession,
     /// A conventional path that no metadata names.

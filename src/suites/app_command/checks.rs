@@ -29,10 +29,19 @@ pub const fn with(answer: Check<Seen>) -> [Check<Seen>; 11] {
     ]
 }
 
+/// Why there was no session to end, be it that the login failed or that a later one in another browser ended it.
+fn no_session(failed: &Attempt) -> String {
+    format!(
+        "{}: no session before the command, once the user had signed in in every browser: {}",
+        failed.label,
+        failed.describe()
+    )
+}
+
 /// Why nothing can be said of effects: a login before the command failed, or the command was not taken.
 fn no_effect_to_expect(seen: &Seen) -> Option<Judgement> {
     if let Some(failed) = seen.before.main.iter().find(|attempt| !attempt.signed_in()) {
-        return Some(Judgement::undecided(format!("the user could not be signed in before the command: {}", failed.describe())));
+        return Some(Judgement::undecided(no_session(failed)));
     }
     let refused: Vec<&Answer> = seen.answers.iter().filter(|answer| !answer.accepted()).collect();
     match (seen.answers.is_empty(), refused.first()) {
@@ -207,7 +216,7 @@ fn the_applications_tokens_stop_working(seen: &Seen) -> Judgement {
         }
         (Some(_), _) if tokens.invented.as_ref().is_some_and(Answer::accepted) => {
             let why = "the API answers a token that nobody issued with success too: its answers tell nothing of the token";
-            found.undecided(why, tokens.invented.iter().flat_map(|answer| &answer.cites).cloned().collect::<Vec<_>>().as_slice());
+            found.undecided(why, tokens.invented.as_ref().map_or(&[], |answer| &answer.cites));
         }
         (Some(_), Some(after)) if after.accepted() => {
             let seconds = tokens.after_ms / 1000;
@@ -317,7 +326,7 @@ fn a_replay_does_not_end_the_new_session(seen: &Seen) -> Judgement {
 /// Why an answer cannot be judged: nobody was signed in, or none came.
 fn no_answer<'a>(seen: &'a Seen, answer: Option<&'a Answer>) -> Result<&'a Answer, Judgement> {
     if let Some(failed) = seen.before.main.iter().find(|attempt| !attempt.signed_in()) {
-        return Err(Judgement::undecided(format!("the user could not be signed in: {}", failed.describe())));
+        return Err(Judgement::undecided(no_session(failed)));
     }
     let answer = answer.ok_or_else(|| Judgement::undecided("no message was sent"))?;
     if answer.silent() { Err(Judgement::undecided(answer.describe()).cite(&answer.cites)) } else { Ok(answer) }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::delivery::{BackchannelLogout, Delivery, addressed, endpoint, sender};
 use super::{Asked, Form, Seen, Watched, tokens, write};
-use crate::counterpart::command_issuer::{Draft, LogoutForm, Subject};
+use crate::counterpart::command_issuer::{Answer, Draft, LogoutForm, Subject};
 use crate::counterpart::provider::{self, Script};
 use crate::stage::Stage;
 use crate::stage::visitor::{Attempt, Visitor};
@@ -72,14 +72,16 @@ pub async fn play<B: Delivery>(stage: &Stage) -> Result<Seen, Obstacle> {
     }
     let sent = Instant::now();
 
-    let deadline = sent + SESSIONS;
+    // What was refused is not at work: then one look each, for the record.
+    let taken = seen.answers.iter().all(Answer::accepted);
+    let deadline = if taken { sent + SESSIONS } else { sent };
     seen.first = watch(stage, first, sent, deadline, "first browser after the command").await?;
     if let (Some((probe, form)), Some(write)) = (&mut form, &mut seen.write) {
         form.submit(probe, write).await;
     }
     seen.second = watch(stage, second, sent, deadline, "second browser after the command").await?;
     seen.idle = watch(stage, idle, sent, deadline, "idle browser after the command").await?;
-    if let (Some((declared, tokens)), Some(tokens_seen)) = (&own_tokens, &mut seen.tokens) {
+    if let (true, Some((declared, tokens)), Some(tokens_seen)) = (taken, &own_tokens, &mut seen.tokens) {
         tokens::after(stage, declared, tokens, sent, tokens_seen).await;
     }
     let look = other.look(stage, "the other user after the command").await?;
@@ -172,7 +174,8 @@ async fn other_forms(stage: &Stage, user: &provider::Subject) -> Result<Vec<Form
         let ask = Draft::logout(&sender, &session(app, user, &visitor), form).logout_request(&sender, to);
         let answer = stage.command(form.what(), ask).await;
         let sent = Instant::now();
-        let watched = watch(stage, &visitor, sent, sent + SESSIONS, form.what()).await?;
+        let deadline = if answer.accepted() { sent + SESSIONS } else { sent };
+        let watched = watch(stage, &visitor, sent, deadline, form.what()).await?;
         let told = attempt.signed_in() && watched.look.unreachable.is_none() && watched.look.status < 500;
         forms.push(Form { answer, ended: told.then_some(!watched.look.signed_in) });
     }

@@ -196,10 +196,9 @@ pub fn gather(stage: &Stage, app: &AppWorld, logins: Vec<Attempt>) -> Seen {
     for token in &log.tokens {
         assertions.extend(assertion(&token.auth, &token.exchange, issuer_of(token), token.when.as_second(), &client_ids));
     }
-    for fetch in log.fetches.iter().filter(|fetch| fetch.what == Fetched::Pushed) {
+    for fetch in &log.fetches {
+        let Fetched::Pushed(issuer) = fetch.what else { continue };
         let when = jiff::Timestamp::now().as_second();
-        // The paths of the second issuer's endpoints carry its number.
-        let issuer = usize::from(fetch.path.ends_with("1/pushed"));
         assertions.extend(fetch.auth.iter().flat_map(|auth| assertion(auth, &fetch.exchange, issuer, when, &client_ids)));
     }
     let connections = app.provider.back.connections();

@@ -8,7 +8,7 @@ use crate::model::verdict::Findings;
 use crate::stage::Stage;
 use crate::suite::{Check, Obstacle, Scenario};
 use crate::suites::blocks::NO_CONTROL;
-use crate::wire::seen::{AuthzSeen, Outcome};
+use crate::wire::seen::{AuthzSeen, Outcome, limited};
 
 /// Pushes what must not be taken.
 pub struct Pushed;
@@ -160,11 +160,7 @@ fn pushed_requests_obey_the_same_rules(seen: &Seen) -> Judgement {
         } else if !seen.held {
             found.undecided(NO_CONTROL, &push.cites);
         } else if end.is_some_and(AuthzSeen::refused)
-            || (end.is_none()
-                && (400..500).contains(&push.status)
-                // A limit or a time-out refuses nothing.
-                && !matches!(push.status, 408 | 425 | 429)
-                && !push.request_uri)
+            || (end.is_none() && (400..500).contains(&push.status) && !limited(push.status) && !push.request_uri)
         {
             found.saw(&push.cites);
         } else {
